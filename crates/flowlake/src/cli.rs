@@ -1,0 +1,179 @@
+//! The command line: names and meanings here are a public contract.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Turns raw IPFIX flow dumps into a Parquet lake partitioned by month and device class, with a manifest that accounts for
+/// every row.
+#[derive(Debug, Parser)]
+#[command(
+    name = "flowlake",
+    version,
+    after_help = "\
+Exit codes:
+  0    success; a reader that stops listening (broken pipe) is success too
+  1    verify found differences, or a dump has more rejected lines than allowed
+  2    wrong usage or configuration
+  3    the input cannot be read
+  4    the output cannot be written
+  5    another build was faster: commit conflict
+  130  interrupted
+
+Start with `flowlake demo`."
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build a lake from dumps
+    Build(BuildArgs),
+    /// Write synthetic dumps in the real format
+    Sample(SampleArgs),
+    /// Sample dumps, build, verify, ask a first query: needs no input
+    Demo(DemoArgs),
+    /// Show what a lake holds and how it was made
+    Inspect(InspectArgs),
+    /// Check every file of a lake against its manifest
+    Verify(VerifyArgs),
+    /// Print a shell completion script
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write man pages
+    Man {
+        /// Directory to write them to.
+        #[arg(long, value_name = "DIR")]
+        output: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowlake build --config kddi-iot-2019 --input dumps/ --output lake/
+  flowlake build --config my-devices.toml --input dumps/ --output lake/ --device kitchenHub --replace")]
+pub(crate) struct BuildArgs {
+    /// Catalogue of devices: a TOML file, or the name of a built-in one (kddi-iot-2019)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: String,
+
+    /// Directory with the dumps: <stem>.tar.gz, split parts <stem>.tar.gz00…, .json, .json.gz, .json.zst
+    #[arg(long, value_name = "DIR")]
+    pub(crate) input: PathBuf,
+
+    /// Directory the lake appears in, all at once
+    #[arg(long, value_name = "DIR", default_value = "lake")]
+    pub(crate) output: PathBuf,
+
+    /// What the lake holds: a TOML file, or the name of a built-in recipe (flows)
+    #[arg(long, value_name = "NAME|FILE", default_value = "flows")]
+    pub(crate) recipe: String,
+
+    /// Build only this device; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) device: Vec<String>,
+
+    /// Number of threads [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+
+    /// Replace the lake that is there
+    #[arg(long)]
+    pub(crate) replace: bool,
+
+    /// Treat warnings about the input as errors: trailers missing or not matching, dumps without a device, devices without
+    /// a dump
+    #[arg(long)]
+    pub(crate) strict: bool,
+
+    /// How to show progress
+    #[arg(long, value_enum, default_value_t = ProgressMode::Auto)]
+    pub(crate) progress: ProgressMode,
+}
+
+/// How to show progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressMode {
+    /// Bars on a terminal, lines otherwise
+    Auto,
+    /// A line a dump
+    Plain,
+    /// Nothing
+    None,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SampleArgs {
+    /// Directory to write the dumps and their catalogue to; must be empty or not exist
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+
+    /// Size, as a share of the published record counts
+    #[arg(long, value_name = "F", default_value_t = 0.001, value_parser = parse_scale)]
+    pub(crate) scale: f64,
+
+    /// Seed: the same seed and scale give the same bytes
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+
+    /// Number of threads [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Directory for the dumps and the lake; must be empty or not exist
+    #[arg(long, value_name = "DIR", default_value = "flowlake-demo")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The lake
+    pub(crate) lake: PathBuf,
+
+    /// Print the manifest as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The lake
+    pub(crate) lake: PathBuf,
+
+    /// Only look at names and sizes, do not read the files
+    #[arg(long)]
+    pub(crate) quick: bool,
+
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Number of threads [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+}
+
+fn parse_scale(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(scale) if scale > 0.0 && scale <= 1000.0 => Ok(scale),
+        _ => Err("expected a number above 0 and up to 1000".to_owned()),
+    }
+}
+
+/// The number of threads to use.
+pub(crate) fn threads(jobs: Option<u16>) -> usize {
+    jobs.map_or_else(
+        || std::thread::available_parallelism().map_or(1, usize::from),
+        usize::from,
+    )
+}

@@ -1,0 +1,201 @@
+//! `flowlake build`: dumps in, lake out.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use flowlake_ingest::Catalogue;
+use flowlake_partition::manifest::{Manifest, Warning};
+use flowlake_partition::publish::{PublishMode, Staging};
+use flowlake_partition::table::TableSchema;
+use flowlake_partition::writer::WriterOptions;
+use flowlake_transform::{Recipe, Transformer};
+
+use crate::cli::{BuildArgs, ProgressMode, threads};
+use crate::exit::{Exit, Failure};
+use crate::pipeline::plan::plan;
+use crate::pipeline::{commit, pool};
+use crate::progress::Progress;
+use crate::{resources, table};
+
+/// The column that says which month a row belongs to.
+const FLOW_START: &str = "flowStartMilliseconds";
+
+/// What a build needs to know.
+pub(crate) struct Request<'a> {
+    pub(crate) catalogue: &'a Catalogue,
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) input: &'a Path,
+    pub(crate) output: &'a Path,
+    pub(crate) devices: &'a [String],
+    pub(crate) jobs: usize,
+    pub(crate) mode: PublishMode,
+    pub(crate) strict: bool,
+    pub(crate) progress: ProgressMode,
+}
+
+pub(crate) fn run(args: &BuildArgs) -> Result<Exit, Failure> {
+    let catalogue = resources::catalogue(&args.config)?;
+    let recipe = resources::recipe(&args.recipe)?;
+    let summary = build(&Request {
+        catalogue: &catalogue,
+        recipe: &recipe,
+        input: &args.input,
+        output: &args.output,
+        devices: &args.device,
+        jobs: threads(args.jobs),
+        mode: if args.replace {
+            PublishMode::Replace
+        } else {
+            PublishMode::Fresh
+        },
+        strict: args.strict,
+        progress: args.progress,
+    })?;
+    summary.print(&args.output)?;
+    Ok(Exit::Success)
+}
+
+/// What a build has to say at its end.
+pub(crate) struct Summary {
+    manifest: Manifest,
+    json_bytes: u64,
+    seconds: f64,
+}
+
+/// Builds and publishes a lake.
+pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
+    let interrupted = interruption()?;
+    let recipe = request.recipe;
+    let columns = Transformer::columns(recipe);
+    let table = TableSchema::new(commit::table_columns(&columns), FLOW_START)
+        .map_err(|error| Failure::new(Exit::Usage, error))?;
+    let plan = plan(request.catalogue, request.input, request.devices)?;
+    show_warnings(&plan.warnings)?;
+    if request.strict
+        && let Some(failure) = commit::strict_violation(&plan.warnings)
+    {
+        return Err(failure);
+    }
+
+    let staging = Staging::create(request.output, request.mode)?;
+    let bytes = plan.tasks.iter().map(|task| task.dump.bytes()).sum();
+    let progress = Progress::new(request.progress, plan.tasks.len(), bytes);
+    let writer = WriterOptions {
+        key_value_metadata: vec![
+            (
+                "flowlake.formatVersion".to_owned(),
+                flowlake_partition::manifest::FORMAT_VERSION.to_string(),
+            ),
+            (
+                "flowlake.dataset".to_owned(),
+                request.catalogue.dataset.name.clone(),
+            ),
+            ("flowlake.recipe".to_owned(), recipe.name.clone()),
+            ("flowlake.recipeDigest".to_owned(), recipe.digest.clone()),
+        ],
+        ..WriterOptions::default()
+    };
+    let fragments = pool::run(
+        &pool::Build {
+            catalogue: request.catalogue,
+            recipe,
+            table: Arc::new(table),
+            writer,
+            root: staging.root(),
+            jobs: request.jobs,
+            interrupted,
+            progress: &progress,
+        },
+        &plan.tasks,
+    );
+    progress.clear();
+    let fragments = fragments?;
+    commit::check_rejected(request.catalogue, &fragments)?;
+    let manifest = commit::merge(request.catalogue, recipe, &columns, &fragments, &plan.warnings);
+    let found: Vec<Warning> = manifest
+        .warnings
+        .iter()
+        .filter(|warning| !plan.warnings.contains(warning))
+        .cloned()
+        .collect();
+    show_warnings(&found)?;
+    if request.strict
+        && let Some(failure) = commit::strict_violation(&manifest.warnings)
+    {
+        return Err(failure);
+    }
+    if interrupted.load(Ordering::Relaxed) {
+        return Err(Failure::message(
+            Exit::Interrupted,
+            "interrupted; nothing was published",
+        ));
+    }
+    staging.publish(&manifest)?;
+    Ok(Summary {
+        manifest,
+        json_bytes: progress.bytes_decompressed(),
+        seconds: progress.seconds(),
+    })
+}
+
+impl Summary {
+    /// The table at the end.
+    pub(crate) fn print(&self, output: &Path) -> Result<(), Failure> {
+        let accounting = &self.manifest.row_accounting;
+        let totals = &self.manifest.totals;
+        let removed: u64 = accounting.removed.iter().map(|rule| rule.rows).sum();
+        let rate = self.json_bytes as f64 / 1e6 / self.seconds.max(0.001);
+        let mut rows = vec![
+            vec!["dumps".to_owned(), table::count(totals.dumps)],
+            vec!["rows read".to_owned(), table::count(accounting.read)],
+            vec!["rows kept".to_owned(), table::count(accounting.kept)],
+            vec!["rows removed".to_owned(), table::count(removed)],
+        ];
+        for rule in &accounting.removed {
+            rows.push(vec![format!("  by {}", rule.rule), table::count(rule.rows)]);
+        }
+        rows.extend([
+            vec!["rows rejected".to_owned(), table::count(accounting.rejected)],
+            vec!["files".to_owned(), table::count(totals.files)],
+            vec!["bytes".to_owned(), table::bytes(totals.bytes)],
+            vec!["JSON read".to_owned(), table::bytes(self.json_bytes)],
+            vec!["seconds".to_owned(), format!("{:.2}", self.seconds)],
+            vec!["MB/s of JSON".to_owned(), format!("{rate:.0}")],
+        ]);
+        if !self.manifest.warnings.is_empty() {
+            rows.push(vec![
+                "warnings".to_owned(),
+                table::count(self.manifest.warnings.len() as u64),
+            ]);
+        }
+        let lake = output.display().to_string();
+        writeln!(io::stdout().lock(), "{}", table::table(&["lake", &lake], 1, rows))?;
+        Ok(())
+    }
+}
+
+fn show_warnings(warnings: &[Warning]) -> Result<(), Failure> {
+    let mut stderr = io::stderr().lock();
+    for warning in warnings {
+        writeln!(stderr, "warning: {}", warning.message)?;
+    }
+    Ok(())
+}
+
+/// The flag that Ctrl-C and a termination request set; workers look at it between pieces of work.
+pub(crate) fn interruption() -> Result<&'static AtomicBool, Failure> {
+    static FLAG: AtomicBool = AtomicBool::new(false);
+    static HANDLER: OnceLock<Result<(), String>> = OnceLock::new();
+    let handler = HANDLER.get_or_init(|| {
+        ctrlc::set_handler(|| FLAG.store(true, Ordering::Relaxed)).map_err(|error| error.to_string())
+    });
+    match handler {
+        Ok(()) => Ok(&FLAG),
+        Err(error) => Err(Failure::message(
+            Exit::Usage,
+            format!("cannot listen for Ctrl-C: {error}"),
+        )),
+    }
+}

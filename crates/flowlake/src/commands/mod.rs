@@ -1,0 +1,8 @@
+//! One module a subcommand.
+
+pub(crate) mod build;
+pub(crate) mod demo;
+pub(crate) mod docs;
+pub(crate) mod inspect;
+pub(crate) mod sample;
+pub(crate) mod verify;

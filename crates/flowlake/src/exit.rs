@@ -1,0 +1,143 @@
+//! Exit codes, and how an error becomes one.
+
+use std::io;
+use std::process::ExitCode;
+
+use flowlake_ingest::{ConfigError, IngestError};
+use flowlake_partition::publish::PublishError;
+use flowlake_partition::read::ReadError;
+use flowlake_partition::verify::VerifyError;
+use flowlake_partition::writer::WriteError;
+use flowlake_sample::SampleError;
+
+/// How a run ends. The numbers are a public contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Success = 0,
+    Differences = 1,
+    Usage = 2,
+    Input = 3,
+    Output = 4,
+    Conflict = 5,
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// An error that knows its exit code and perhaps what to do about it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) error: anyhow::Error,
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+        Self {
+            exit,
+            error: error.into(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn message(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            error: anyhow::Error::msg(message.into()),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(Exit::Usage, error)
+    }
+}
+
+impl From<IngestError> for Failure {
+    fn from(error: IngestError) -> Self {
+        let hint = error.hint();
+        Self {
+            exit: Exit::Input,
+            error: error.into(),
+            hint,
+        }
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        Self::new(Exit::Output, error)
+    }
+}
+
+impl From<PublishError> for Failure {
+    fn from(error: PublishError) -> Self {
+        let exit = if error.is_conflict() {
+            Exit::Conflict
+        } else {
+            Exit::Output
+        };
+        let hint = match &error {
+            PublishError::TargetHoldsLake { .. } => Some("give --replace to replace it, or another --output"),
+            PublishError::TargetNotEmpty { .. } => Some("give an --output that is empty or does not exist"),
+            PublishError::CommitConflict { .. } => Some("look at what is there; --replace builds over it"),
+            PublishError::TargetIsMountPoint { .. } => Some("give a directory below it as --output"),
+            _ => None,
+        };
+        Self {
+            exit,
+            error: error.into(),
+            hint: hint.map(str::to_owned),
+        }
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        Self::new(Exit::Input, error)
+    }
+}
+
+impl From<VerifyError> for Failure {
+    fn from(error: VerifyError) -> Self {
+        Self::new(Exit::Input, error)
+    }
+}
+
+impl From<SampleError> for Failure {
+    fn from(error: SampleError) -> Self {
+        let exit = match &error {
+            SampleError::Profiles { .. }
+            | SampleError::UnknownClass { .. }
+            | SampleError::Device { .. }
+            | SampleError::Scale { .. } => Exit::Usage,
+            _ => Exit::Output,
+        };
+        Self::new(exit, error)
+    }
+}
+
+/// For what is written to standard output and error.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        // Whoever reads us has had enough: `flowlake inspect lake | head` is no failure.
+        let exit = if error.kind() == io::ErrorKind::BrokenPipe {
+            Exit::Success
+        } else {
+            Exit::Output
+        };
+        Self::new(exit, error)
+    }
+}

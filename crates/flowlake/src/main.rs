@@ -1,0 +1,73 @@
+//! The `flowlake` command: glue between the crates, and the only place that prints and exits.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod exit;
+mod pipeline;
+mod progress;
+mod resources;
+mod table;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::exit::{Exit, Failure};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output and are no failure; clap knows which is which.
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Success
+            };
+            return match error.print() {
+                Err(io) if io.kind() != io::ErrorKind::BrokenPipe => Exit::Output.into(),
+                _ => exit.into(),
+            };
+        }
+    };
+    let result = match cli.command {
+        Command::Build(args) => commands::build::run(&args),
+        Command::Sample(args) => commands::sample::run(&args),
+        Command::Demo(args) => commands::demo::run(&args),
+        Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Verify(args) => commands::verify::run(&args),
+        Command::Completions { shell } => commands::docs::completions(shell),
+        Command::Man { output } => commands::docs::man(&output),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            if failure.exit != Exit::Success {
+                // Nobody is left to tell when standard error is gone.
+                let _ = print_failure(&failure);
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+fn print_failure(failure: &Failure) -> io::Result<()> {
+    let mut stderr = io::stderr().lock();
+    writeln!(stderr, "error: {}", failure.error)?;
+    let mut last = failure.error.to_string();
+    for cause in failure.error.chain().skip(1) {
+        let text = cause.to_string();
+        // Some libraries repeat their cause in their own text.
+        if text != last {
+            writeln!(stderr, "caused by: {text}")?;
+        }
+        last = text;
+    }
+    if let Some(hint) = &failure.hint {
+        writeln!(stderr, "hint: {hint}")?;
+    }
+    Ok(())
+}

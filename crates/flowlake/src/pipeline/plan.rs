@@ -1,0 +1,83 @@
+//! The plan of a build: which dumps are read, for which devices, and what is odd about the input.
+
+use std::path::Path;
+
+use flowlake_ingest::{Catalogue, Device, Discovery, Dump, discover};
+use flowlake_partition::manifest::Warning;
+
+use crate::exit::{Exit, Failure};
+
+/// What a build will do.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Ordered by dump name.
+    pub(crate) tasks: Vec<Task>,
+    /// What is odd about the input directory.
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// One dump of one device.
+#[derive(Debug, Clone)]
+pub(crate) struct Task {
+    pub(crate) dump: Dump,
+    pub(crate) device: Device,
+}
+
+/// Plans a build of the dumps in `input`, of all devices or of those named.
+pub(crate) fn plan(catalogue: &Catalogue, input: &Path, devices: &[String]) -> Result<Plan, Failure> {
+    for name in devices {
+        if !catalogue.devices.iter().any(|device| device.name == *name) {
+            let names: Vec<&str> = catalogue
+                .devices
+                .iter()
+                .map(|device| device.name.as_str())
+                .collect();
+            return Err(
+                Failure::message(Exit::Usage, format!("the catalogue has no device `{name}`"))
+                    .hint(format!("devices are: {}", names.join(", "))),
+            );
+        }
+    }
+    let wanted = |device: &Device| devices.is_empty() || devices.contains(&device.name);
+    let Discovery {
+        matched,
+        without_device,
+        without_dump,
+    } = discover(input, catalogue)?;
+    let tasks: Vec<Task> = matched
+        .into_iter()
+        .filter(|(_, device)| wanted(device))
+        .map(|(dump, device)| Task { dump, device })
+        .collect();
+
+    let mut warnings = Vec::new();
+    // Whoever asks for single devices knows that there are others.
+    if devices.is_empty() {
+        for dump in &without_device {
+            warnings.push(Warning {
+                kind: "dumpWithoutDevice".to_owned(),
+                subject: dump.name.clone(),
+                message: format!(
+                    "dump {} belongs to no device of the catalogue and is not built",
+                    dump.name
+                ),
+            });
+        }
+    }
+    for device in without_dump.iter().filter(|device| wanted(device)) {
+        warnings.push(Warning {
+            kind: "deviceWithoutDump".to_owned(),
+            subject: device.name.clone(),
+            message: format!(
+                "device {} has no dump: no {}.tar.gz or the like",
+                device.name, device.archive
+            ),
+        });
+    }
+    if tasks.is_empty() {
+        let message = format!("no dump of a device of the catalogue is in {}", input.display());
+        return Err(Failure::message(Exit::Input, message)
+            .hint("dumps are matched to devices by file name: <archive>.tar.gz, .tar.gz00…, .json, .json.gz, .json.zst"));
+    }
+    Ok(Plan { tasks, warnings })
+}

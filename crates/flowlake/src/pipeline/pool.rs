@@ -1,0 +1,256 @@
+//! The worker pool: runs the tasks of a plan on this machine.
+//!
+//! Every worker asks the lanes, oldest first, for the most useful thing to do, does it, and puts the result back. So one
+//! large dump keeps all threads busy as well as many small ones do, and what is in memory is bounded by the chunks and row
+//! groups a lane may have in flight. A new dump is opened only when no open one has work.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use flowlake_ingest::{Catalogue, DumpReader};
+use flowlake_partition::table::TableSchema;
+use flowlake_partition::writer::WriterOptions;
+use flowlake_transform::Recipe;
+
+use super::lane::{Lane, Work};
+use super::plan::Task;
+use super::task::{Fragment, Stages, TaskSink};
+use crate::exit::{Exit, Failure};
+use crate::progress::Progress;
+
+/// Everything the tasks of a build have in common.
+pub(crate) struct Build<'a> {
+    pub(crate) catalogue: &'a Catalogue,
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) table: Arc<TableSchema>,
+    pub(crate) writer: WriterOptions,
+    /// Where files are written.
+    pub(crate) root: &'a Path,
+    pub(crate) jobs: usize,
+    pub(crate) interrupted: &'a AtomicBool,
+    pub(crate) progress: &'a Progress,
+}
+
+struct State {
+    /// Indices of tasks that were not begun, the next one last.
+    waiting: Vec<usize>,
+    /// One a task, when it was begun.
+    lanes: Vec<Option<Lane>>,
+    /// Tasks being begun or in work.
+    open: usize,
+    fragments: Vec<Option<Fragment>>,
+    failure: Option<Failure>,
+}
+
+struct Pool<'a> {
+    build: &'a Build<'a>,
+    tasks: &'a [Task],
+    stages: Vec<Stages>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// What a worker does next.
+enum Next {
+    Work(usize, Work),
+    Open(usize),
+    Stop,
+}
+
+/// Runs all tasks; their fragments are in the order of the tasks.
+pub(crate) fn run(build: &Build<'_>, tasks: &[Task]) -> Result<Vec<Fragment>, Failure> {
+    let stages = tasks
+        .iter()
+        .map(|task| Stages::new(task, build.recipe, &build.catalogue.limits, &build.table))
+        .collect();
+    // The largest dump first: it takes longest. `waiting` is taken from its end.
+    let mut waiting: Vec<usize> = (0..tasks.len()).collect();
+    waiting.sort_by_key(|&i| (tasks[i].dump.bytes(), std::cmp::Reverse(i)));
+    let pool = Pool {
+        build,
+        tasks,
+        stages,
+        state: Mutex::new(State {
+            waiting,
+            lanes: tasks.iter().map(|_| None).collect(),
+            open: 0,
+            fragments: tasks.iter().map(|_| None).collect(),
+            failure: None,
+        }),
+        changed: Condvar::new(),
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..build.jobs {
+            scope.spawn(|| pool.work());
+        }
+    });
+    let state = pool.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some(failure) = state.failure {
+        return Err(failure);
+    }
+    if build.interrupted.load(Ordering::Relaxed) {
+        return Err(Failure::message(
+            Exit::Interrupted,
+            "interrupted; nothing was published",
+        ));
+    }
+    let fragments: Option<Vec<Fragment>> = state.fragments.into_iter().collect();
+    // Workers stop early only with a failure or an interruption, or by a panic that has been printed.
+    fragments.ok_or_else(|| Failure::message(Exit::Usage, "a worker stopped unexpectedly; this is a defect"))
+}
+
+impl Pool<'_> {
+    fn work(&self) {
+        // Polars would hand pieces of our work to a pool of its own; the threads of this pool are all there are to use.
+        polars_async::executor::ALLOW_RAYON_THREADS.set(false);
+        // If this thread dies, the others must not wait for what it took.
+        let _guard = StopOnPanic(self);
+        loop {
+            let result = match self.next() {
+                Next::Stop => return,
+                Next::Open(i) => self.open(i),
+                Next::Work(i, work) => self.perform(i, work),
+            };
+            if let Err(failure) = result {
+                self.lock().failure.get_or_insert(failure);
+            }
+            self.changed.notify_all();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for something to do.
+    fn next(&self) -> Next {
+        let jobs = self.build.jobs;
+        let mut state = self.lock();
+        loop {
+            if state.failure.is_some() || self.build.interrupted.load(Ordering::Relaxed) {
+                return Next::Stop;
+            }
+            for (i, lane) in state.lanes.iter_mut().enumerate() {
+                if let Some(work) = lane.as_mut().and_then(|lane| lane.next_work(jobs + 2, jobs + 1)) {
+                    return Next::Work(i, work);
+                }
+            }
+            if state.open < jobs
+                && let Some(i) = state.waiting.pop()
+            {
+                state.open += 1;
+                return Next::Open(i);
+            }
+            if state.open == 0 && state.waiting.is_empty() {
+                return Next::Stop;
+            }
+            // A signal handler cannot notify: look up now and then.
+            let (again, _) = self
+                .changed
+                .wait_timeout(state, std::time::Duration::from_millis(100))
+                .unwrap_or_else(PoisonError::into_inner);
+            state = again;
+        }
+    }
+
+    fn open(&self, i: usize) -> Result<(), Failure> {
+        let task = &self.tasks[i];
+        let build = self.build;
+        let reader = DumpReader::open(&task.dump, &build.catalogue.limits)?;
+        let sink = TaskSink::new(task, build.recipe, build.root, &build.table, &build.writer)?;
+        build.progress.begin(i, &task.dump.name, task.dump.bytes());
+        self.lock().lanes[i] = Some(Lane::new(reader, sink));
+        Ok(())
+    }
+
+    fn perform(&self, i: usize, work: Work) -> Result<(), Failure> {
+        match work {
+            Work::Read(mut reader, buffer) => {
+                let chunk = reader.next_chunk(buffer)?;
+                self.build
+                    .progress
+                    .read(i, reader.bytes_read(), reader.bytes_decompressed());
+                self.with_lane(i, |lane| {
+                    match chunk {
+                        Some(chunk) => {
+                            lane.chunks.push_back((lane.next_read, chunk));
+                            lane.next_read += 1;
+                            lane.in_flight += 1;
+                        }
+                        None => lane.read_to_end = true,
+                    }
+                    lane.reader = Some(reader);
+                });
+            }
+            Work::Process(number, chunk) => {
+                let processed = self.stages[i].process(&chunk)?;
+                self.with_lane(i, |lane| {
+                    lane.processed.insert(number, processed);
+                    lane.buffers.push(chunk.into_buffer());
+                });
+            }
+            Work::Take(mut sink, processed) => {
+                let groups = sink.accept(processed)?;
+                self.build.progress.flows(i, sink.flows_read());
+                self.with_lane(i, |lane| {
+                    lane.unstored += groups.len();
+                    lane.row_groups.extend(groups);
+                    lane.sink = Some(sink);
+                });
+            }
+            Work::Encode(group) => {
+                let encoded = group
+                    .encode()
+                    .map_err(|error| Failure::new(Exit::Output, error))?;
+                self.with_lane(i, |lane| lane.encoded.push(encoded));
+            }
+            Work::Store(mut sink, groups) => {
+                let stored = groups.len();
+                for group in groups {
+                    sink.store(group)?;
+                }
+                self.with_lane(i, |lane| {
+                    lane.unstored -= stored;
+                    lane.sink = Some(sink);
+                });
+            }
+            Work::Drain(mut sink) => {
+                let groups = sink.drain();
+                self.with_lane(i, |lane| {
+                    lane.unstored += groups.len();
+                    lane.row_groups.extend(groups);
+                    lane.sink = Some(sink);
+                });
+            }
+            Work::Finish(sink) => {
+                let reader = self.with_lane(i, |lane| lane.reader.take()).flatten();
+                let digests = reader.map(|reader| reader.digests().to_vec()).unwrap_or_default();
+                let fragment = sink.finish(digests)?;
+                self.build.progress.end(i, &fragment);
+                let mut state = self.lock();
+                state.fragments[i] = Some(fragment);
+                state.lanes[i] = None;
+                state.open -= 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn with_lane<T>(&self, i: usize, f: impl FnOnce(&mut Lane) -> T) -> Option<T> {
+        self.lock().lanes[i].as_mut().map(f)
+    }
+}
+
+/// Stops the pool when a worker panics.
+struct StopOnPanic<'a, 'b>(&'a Pool<'b>);
+
+impl Drop for StopOnPanic<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let failure = Failure::message(Exit::Usage, "a worker stopped unexpectedly; this is a defect");
+            self.0.lock().failure.get_or_insert(failure);
+            self.0.changed.notify_all();
+        }
+    }
+}

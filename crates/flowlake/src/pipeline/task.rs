@@ -1,0 +1,278 @@
+//! What becomes of one dump: the ordered end of the work on it.
+//!
+//! Chunks are decoded and transformed anywhere ([`Stages`]); here their results arrive in the order of the dump
+//! ([`TaskSink`]) and are counted, written and summed up.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flowlake_ingest::{Chunk, ControlTotals, Decoder, Limits, PartDigest, RecordCounts, Rejection};
+use flowlake_partition::layout::Month;
+use flowlake_partition::manifest::DataFile;
+use flowlake_partition::split::split_by_month;
+use flowlake_partition::table::TableSchema;
+use flowlake_partition::writer::{DatasetWriter, WriterOptions};
+use flowlake_partition::{EncodedRowGroup, RowGroup};
+use flowlake_transform::{ColumnEvidence, Directions, Recipe, Transformer};
+use polars::prelude::DataFrame;
+use serde_json::json;
+
+use super::plan::Task;
+use crate::exit::{Exit, Failure};
+
+/// Directory of rejected lines below the lake's root.
+const REJECTED: &str = "rejected";
+
+/// The stages that need no order, ready for one dump.
+pub(crate) struct Stages {
+    decoder: Decoder,
+    transformer: Transformer,
+    flow_start: String,
+}
+
+/// What the stages make of a chunk.
+pub(crate) struct Processed {
+    parts: Vec<(Month, DataFrame)>,
+    records: RecordCounts,
+    rejections: Vec<Rejection>,
+    packets: u64,
+    control_totals: Option<ControlTotals>,
+    unknown_fields: BTreeMap<String, u64>,
+    directions: Directions,
+    removed: Vec<u64>,
+    repairs: Vec<u64>,
+    evidence: Vec<ColumnEvidence>,
+}
+
+impl Stages {
+    pub(crate) fn new(task: &Task, recipe: &Recipe, limits: &Limits, table: &TableSchema) -> Self {
+        Self {
+            decoder: Decoder::new(&task.dump.name, limits),
+            transformer: Transformer::new(recipe, &task.device),
+            flow_start: table.flow_start().to_owned(),
+        }
+    }
+
+    /// Decodes and transforms a chunk and splits its rows by month.
+    pub(crate) fn process(&self, chunk: &Chunk) -> Result<Processed, Failure> {
+        let raw = self.decoder.decode(chunk)?;
+        let flows = self
+            .transformer
+            .apply(raw.flows)
+            .map_err(|error| Failure::new(Exit::Usage, error))?;
+        // A time outside the months a path can name is no defect of ours: the dump says so.
+        let parts =
+            split_by_month(flows.rows, &self.flow_start).map_err(|error| Failure::new(Exit::Input, error))?;
+        Ok(Processed {
+            parts,
+            records: raw.records,
+            rejections: raw.rejections,
+            packets: raw.packets,
+            control_totals: raw.control_totals,
+            unknown_fields: raw.unknown_fields,
+            directions: flows.directions,
+            removed: flows.removed,
+            repairs: flows.repairs,
+            evidence: flows.evidence,
+        })
+    }
+}
+
+/// Takes what was made of a dump's chunks, in order.
+pub(crate) struct TaskSink {
+    task: Task,
+    writer: DatasetWriter,
+    rejected: RejectedLines,
+    totals: Totals,
+}
+
+/// Counts of a dump.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) records: RecordCounts,
+    pub(crate) rejected: u64,
+    /// The first rejected lines, for error messages.
+    pub(crate) first_rejections: Vec<String>,
+    pub(crate) kept: u64,
+    pub(crate) packets: u64,
+    pub(crate) control_totals: Option<ControlTotals>,
+    pub(crate) unknown_fields: BTreeMap<String, u64>,
+    pub(crate) directions: Directions,
+    pub(crate) removed: Vec<u64>,
+    pub(crate) repairs: Vec<u64>,
+    pub(crate) evidence: Vec<ColumnEvidence>,
+}
+
+/// What a task leaves for the commit: its part of the manifest.
+#[derive(Debug)]
+pub(crate) struct Fragment {
+    pub(crate) task: Task,
+    pub(crate) totals: Totals,
+    pub(crate) parts: Vec<PartDigest>,
+    pub(crate) files: Vec<DataFile>,
+}
+
+impl TaskSink {
+    pub(crate) fn new(
+        task: &Task,
+        recipe: &Recipe,
+        root: &Path,
+        table: &Arc<TableSchema>,
+        options: &WriterOptions,
+    ) -> Result<Self, Failure> {
+        let device = &task.device;
+        let writer = DatasetWriter::new(root, &device.name, &device.class, Arc::clone(table), options)?;
+        let totals = Totals {
+            removed: vec![0; recipe.filters.len()],
+            repairs: vec![0; recipe.repairs.len()],
+            evidence: recipe
+                .dropped
+                .iter()
+                .map(|field| ColumnEvidence::new(&field.name))
+                .collect(),
+            ..Totals::default()
+        };
+        let rejected = RejectedLines::new(root, &task.dump.name);
+        Ok(Self {
+            task: task.clone(),
+            writer,
+            rejected,
+            totals,
+        })
+    }
+
+    /// Takes the next chunk's rows; gives the row groups that are complete now.
+    pub(crate) fn accept(&mut self, processed: Processed) -> Result<Vec<RowGroup>, Failure> {
+        let totals = &mut self.totals;
+        totals.records.flows += processed.records.flows;
+        totals.records.stats += processed.records.stats;
+        totals.records.tombstone += processed.records.tombstone;
+        totals.records.other += processed.records.other;
+        totals.rejected += processed.rejections.len() as u64;
+        for rejection in &processed.rejections {
+            if totals.first_rejections.len() < 3 {
+                let Rejection {
+                    line, offset, reason, ..
+                } = rejection;
+                totals
+                    .first_rejections
+                    .push(format!("line {line}, byte {offset}: {reason}"));
+            }
+        }
+        totals.packets = totals.packets.saturating_add(processed.packets);
+        totals.control_totals = processed.control_totals.or(totals.control_totals);
+        for (name, count) in processed.unknown_fields {
+            *totals.unknown_fields.entry(name).or_default() += count;
+        }
+        totals.directions.add(processed.directions);
+        for (sum, rows) in totals.removed.iter_mut().zip(&processed.removed) {
+            *sum += rows;
+        }
+        for (sum, values) in totals.repairs.iter_mut().zip(&processed.repairs) {
+            *sum += values;
+        }
+        for (sum, evidence) in totals.evidence.iter_mut().zip(&processed.evidence) {
+            sum.merge(evidence);
+        }
+        totals.kept += processed
+            .parts
+            .iter()
+            .map(|(_, rows)| rows.height() as u64)
+            .sum::<u64>();
+        self.rejected.write(&processed.rejections)?;
+        Ok(self.writer.append(processed.parts)?)
+    }
+
+    /// The row groups that are not full, once every chunk was taken.
+    pub(crate) fn drain(&mut self) -> Vec<RowGroup> {
+        self.writer.drain()
+    }
+
+    pub(crate) fn store(&mut self, group: EncodedRowGroup) -> Result<(), Failure> {
+        Ok(self.writer.store(group)?)
+    }
+
+    /// Flows read so far, usable or not.
+    pub(crate) fn flows_read(&self) -> u64 {
+        self.totals.records.flows + self.totals.rejected
+    }
+
+    /// Closes the files.
+    pub(crate) fn finish(self, parts: Vec<PartDigest>) -> Result<Fragment, Failure> {
+        let files = self.writer.finish()?;
+        self.rejected.finish()?;
+        Ok(Fragment {
+            task: self.task,
+            totals: self.totals,
+            parts,
+            files,
+        })
+    }
+}
+
+/// `rejected/<dump>.ndjson`: there only when a line was rejected.
+struct RejectedLines {
+    dump: String,
+    path: PathBuf,
+    file: Option<std::io::BufWriter<fs_err::File>>,
+}
+
+impl RejectedLines {
+    fn new(root: &Path, dump: &str) -> Self {
+        Self {
+            dump: dump.to_owned(),
+            path: root.join(REJECTED).join(format!("{dump}.ndjson")),
+            file: None,
+        }
+    }
+
+    fn write(&mut self, rejections: &[Rejection]) -> Result<(), Failure> {
+        if rejections.is_empty() {
+            return Ok(());
+        }
+        let failed = |error| Failure::new(Exit::Output, error);
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => {
+                if let Some(directory) = self.path.parent() {
+                    fs_err::create_dir_all(directory).map_err(failed)?;
+                }
+                none.insert(std::io::BufWriter::new(
+                    fs_err::File::create(&self.path).map_err(failed)?,
+                ))
+            }
+        };
+        for Rejection {
+            line,
+            offset,
+            reason,
+            text,
+        } in rejections
+        {
+            // What is no UTF-8 is no JSON text either: its bytes are kept as hexadecimal.
+            let text = match std::str::from_utf8(text) {
+                Ok(text) => json!({"text": text}),
+                Err(_) => {
+                    json!({"textHex": text.iter().map(|byte| format!("{byte:02x}")).collect::<String>()})
+                }
+            };
+            let mut record = json!({"dump": self.dump, "line": line, "offset": offset, "reason": reason});
+            if let (Some(record), serde_json::Value::Object(text)) = (record.as_object_mut(), text) {
+                record.extend(text);
+            }
+            writeln!(file, "{record}").map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(), Failure> {
+        let failed = |error| Failure::new(Exit::Output, error);
+        if let Some(file) = self.file {
+            let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
+            file.sync_all().map_err(failed)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,322 @@
+//! Encodes row groups: the part of writing that costs time, apart from any file.
+//!
+//! A [`RowGroup`] holds all its rows before the first is encoded, joined column by column. So the encoder sees the same
+//! arrays however the rows arrived, and neither page borders nor dictionaries depend on how frames were cut, on threads
+//! or on timing. Row groups know nothing of each other: any thread may encode any of them, and the writer puts the
+//! results into files in order.
+
+use std::io;
+use std::sync::Arc;
+
+use arrow_schema::{ArrowError, SchemaRef};
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::basic::{Compression, Encoding as ParquetEncoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{
+    EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterPropertiesPtr, WriterVersion,
+};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{ColumnPath, TypePtr};
+use polars::prelude::{DataFrame, PolarsError};
+
+use crate::arrow_bridge;
+use crate::digest::{BlockDigest, BlockDigests, DigestError};
+use crate::layout::{Month, timestamp_text};
+use crate::manifest::ColumnType;
+use crate::table::{Encoding, TableColumn, TableSchema};
+use crate::writer::WriterOptions;
+
+/// Why a row group cannot be encoded, or an encoder not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// Parquet refuses the options or the schema.
+    #[error("Parquet does not take this schema or these options")]
+    Setup {
+        /// Why.
+        source: ParquetError,
+    },
+    /// Frames could not be joined.
+    #[error("cannot join the rows of a row group of {month}")]
+    Join {
+        /// Month of the row group.
+        month: Month,
+        /// Why.
+        source: PolarsError,
+    },
+    /// A column could not be handed to the encoder.
+    #[error("cannot hand over column {column} of {month}")]
+    Bridge {
+        /// The column.
+        column: String,
+        /// Month of the row group.
+        month: Month,
+        /// Why.
+        source: ArrowError,
+    },
+    /// A column could not be digested.
+    #[error("cannot digest the rows of {month}")]
+    Digest {
+        /// Month of the row group.
+        month: Month,
+        /// Why.
+        source: DigestError,
+    },
+    /// A column could not be encoded.
+    #[error("cannot encode column {column} of {month}")]
+    Column {
+        /// The column.
+        column: String,
+        /// Month of the row group.
+        month: Month,
+        /// Why.
+        source: ParquetError,
+    },
+    /// A row lies in another month than its file.
+    #[error("a flow that began at {flow_start} was given to the file of {month}")]
+    WrongMonth {
+        /// Month of the row group.
+        month: Month,
+        /// Flow start of the row, RFC 3339.
+        flow_start: String,
+    },
+}
+
+/// What all row groups of a dump share: schema, properties, and the factory of column writers.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    schema: Arc<TableSchema>,
+    arrow_schema: SchemaRef,
+    parquet_schema: TypePtr,
+    properties: WriterPropertiesPtr,
+    factory: ArrowRowGroupWriterFactory,
+}
+
+impl Encoder {
+    pub(crate) fn new(schema: Arc<TableSchema>, options: &WriterOptions) -> Result<Self, EncodeError> {
+        let setup = |source| EncodeError::Setup { source };
+        let arrow_schema = schema.arrow_schema();
+        let parquet_schema = ArrowSchemaConverter::new()
+            .schema_root("schema")
+            .convert(&arrow_schema)
+            .map_err(setup)?
+            .root_schema_ptr();
+        let properties = Arc::new(properties(&schema, options).map_err(setup)?);
+        // The factory takes schema and properties from a file writer; this one writes nowhere.
+        let unused = SerializedFileWriter::new(io::sink(), parquet_schema.clone(), properties.clone())
+            .map_err(setup)?;
+        let factory = ArrowRowGroupWriterFactory::new(&unused, arrow_schema.clone());
+        Ok(Self {
+            schema,
+            arrow_schema,
+            parquet_schema,
+            properties,
+            factory,
+        })
+    }
+
+    pub(crate) fn schema(&self) -> &TableSchema {
+        &self.schema
+    }
+
+    /// A writer of one file with this schema and these properties.
+    pub(crate) fn file_writer<W: io::Write + Send>(
+        &self,
+        sink: W,
+    ) -> Result<SerializedFileWriter<W>, ParquetError> {
+        SerializedFileWriter::new(sink, self.parquet_schema.clone(), self.properties.clone())
+    }
+}
+
+fn properties(schema: &TableSchema, options: &WriterOptions) -> Result<WriterProperties, ParquetError> {
+    let metadata: Vec<KeyValue> = options
+        .key_value_metadata
+        .iter()
+        .map(|(key, value)| KeyValue::new(key.clone(), value.clone()))
+        .collect();
+    let mut builder = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_2_0)
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(options.compression_level)?))
+        // Per column chunk in the footer and per page in the page index: engines skip both.
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_statistics_truncate_length(Some(64))
+        .set_column_index_truncate_length(Some(64))
+        .set_key_value_metadata((!metadata.is_empty()).then_some(metadata));
+    for column in schema.columns() {
+        builder = column_properties(builder, column);
+    }
+    for name in &options.bloom_filter_columns {
+        builder = builder.set_column_bloom_filter_enabled(ColumnPath::from(name.as_str()), true);
+    }
+    Ok(builder.build())
+}
+
+fn column_properties(builder: WriterPropertiesBuilder, column: &TableColumn) -> WriterPropertiesBuilder {
+    let encoding = match (column.encoding, column.data_type) {
+        (Encoding::Auto, ColumnType::TimestampMillis) | (Encoding::Delta, _) => {
+            ParquetEncoding::DELTA_BINARY_PACKED
+        }
+        (Encoding::DeltaText, _) => ParquetEncoding::DELTA_BYTE_ARRAY,
+        (Encoding::Auto, _) => return builder,
+    };
+    let path = ColumnPath::from(column.name.as_str());
+    builder
+        .set_column_dictionary_enabled(path.clone(), false)
+        .set_column_encoding(path, encoding)
+}
+
+/// Rows of one row group, in order, not yet encoded. Made by [`DatasetWriter`](crate::writer::DatasetWriter).
+#[derive(Debug)]
+pub struct RowGroup {
+    pub(crate) encoder: Arc<Encoder>,
+    pub(crate) month: Month,
+    /// Position among the row groups of its month, from 0, over all files.
+    pub(crate) index: u64,
+    pub(crate) frames: Vec<DataFrame>,
+    pub(crate) rows: usize,
+}
+
+impl RowGroup {
+    /// Month of all its rows.
+    #[must_use]
+    pub fn month(&self) -> Month {
+        self.month
+    }
+
+    /// Number of rows, never 0.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Encodes and compresses the rows, and takes their digest. Touches no file and shares nothing with other row
+    /// groups, so any thread may do it; the bytes depend only on the rows, the schema and the options.
+    ///
+    /// # Errors
+    /// When a column does not hold what the schema says, or a row lies in another month.
+    pub fn encode(self) -> Result<EncodedRowGroup, EncodeError> {
+        let Self {
+            encoder,
+            month,
+            index,
+            frames,
+            rows,
+        } = self;
+        let frame = join(frames).map_err(|source| EncodeError::Join { month, source })?;
+        let (min_flow_start, max_flow_start) = flow_start_range(&frame, &encoder, month)?;
+
+        let mut digests = BlockDigests::new(rows);
+        let mut chunks = Vec::with_capacity(encoder.schema.columns().len());
+        // Only encryption depends on the index of a row group.
+        let writers = encoder
+            .factory
+            .create_column_writers(0)
+            .map_err(|source| EncodeError::Setup { source })?;
+        let columns = encoder
+            .schema
+            .columns()
+            .iter()
+            .zip(encoder.arrow_schema.fields())
+            .zip(frame.columns());
+        for (((column, field), values), mut writer) in columns.zip(writers) {
+            let name = || column.name.clone();
+            let array = arrow_bridge::to_arrow(values.as_materialized_series(), field.data_type()).map_err(
+                |source| EncodeError::Bridge {
+                    column: name(),
+                    month,
+                    source,
+                },
+            )?;
+            digests
+                .column(&column.name, column.data_type, &array)
+                .map_err(|source| EncodeError::Digest { month, source })?;
+            let chunk = compute_leaves(field, &array)
+                .and_then(|leaves| leaves.iter().try_for_each(|leaf| writer.write(leaf)))
+                .and_then(|()| writer.close())
+                .map_err(|source| EncodeError::Column {
+                    column: name(),
+                    month,
+                    source,
+                })?;
+            chunks.push(chunk);
+        }
+        let blocks = digests.finish();
+        Ok(EncodedRowGroup {
+            month,
+            index,
+            rows,
+            chunks,
+            blocks,
+            min_flow_start,
+            max_flow_start,
+        })
+    }
+}
+
+/// One frame of all rows; columns stay in pieces until each is handed over.
+fn join(frames: Vec<DataFrame>) -> Result<DataFrame, PolarsError> {
+    let mut frames = frames.into_iter();
+    let mut joined = frames.next().unwrap_or_default();
+    for frame in frames {
+        joined.vstack_mut(&frame)?;
+    }
+    Ok(joined)
+}
+
+fn flow_start_range(frame: &DataFrame, encoder: &Encoder, month: Month) -> Result<(i64, i64), EncodeError> {
+    let join = |source| EncodeError::Join { month, source };
+    let series = frame.columns()[encoder.schema.flow_start_position()].as_materialized_series();
+    let chunks = series.datetime().map_err(join)?.physical();
+    let (mut min, mut max) = (i64::MAX, i64::MIN);
+    for chunk in chunks.downcast_iter() {
+        for &millis in chunk.values().iter() {
+            min = min.min(millis);
+            max = max.max(millis);
+        }
+    }
+    match [min, max]
+        .into_iter()
+        .find(|millis| !month.contains_millis(*millis))
+    {
+        None => Ok((min, max)),
+        Some(millis) => Err(EncodeError::WrongMonth {
+            month,
+            flow_start: timestamp_text(millis),
+        }),
+    }
+}
+
+/// A row group, encoded and compressed, on its way to
+/// [`DatasetWriter::store`](crate::writer::DatasetWriter::store).
+#[derive(Debug)]
+pub struct EncodedRowGroup {
+    pub(crate) month: Month,
+    pub(crate) index: u64,
+    pub(crate) rows: usize,
+    pub(crate) chunks: Vec<ArrowColumnChunk>,
+    pub(crate) blocks: Vec<BlockDigest>,
+    pub(crate) min_flow_start: i64,
+    pub(crate) max_flow_start: i64,
+}
+
+impl EncodedRowGroup {
+    /// Month of all its rows.
+    #[must_use]
+    pub fn month(&self) -> Month {
+        self.month
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Size in the file, in bytes: what it holds of memory until it is stored.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.close().bytes_written).sum()
+    }
+}

@@ -1,0 +1,390 @@
+//! The manifest: what a lake holds, where every row came from and what became of it.
+//!
+//! These are the wire shapes of `manifest.json`, format version 1. They are kept apart from the types the build
+//! computes with, so that a change inside the build cannot change the file by accident. Field order here is key order
+//! in the file. Counts are rows unless the name says otherwise; sizes are bytes; times are RFC 3339 in UTC with
+//! milliseconds.
+
+use serde::{Deserialize, Serialize};
+
+/// The format version this tool writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// File name of the manifest at the root of a lake: the commit point.
+pub const MANIFEST_FILE: &str = "manifest.json";
+
+/// A whole manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// Version of this format, [`FORMAT_VERSION`] when written by this tool.
+    pub format_version: u32,
+    /// The program that built the lake.
+    pub tool: Tool,
+    /// The data set the dumps belong to.
+    pub dataset: Dataset,
+    /// The recipe that was applied.
+    pub recipe: RecipeReference,
+    /// Columns of every data file, and the partition columns beside them.
+    pub schema: Schema,
+    /// Raw fields that are not in the lake, each with its reason and the evidence counted in this build.
+    pub dropped_columns: Vec<DroppedColumn>,
+    /// What became of every flow that was read.
+    pub row_accounting: RowAccounting,
+    /// What was repaired, counted over the rows kept.
+    pub repairs: Vec<Repair>,
+    /// One entry a dump, ordered by dump name.
+    pub sources: Vec<Source>,
+    /// One entry a data file, ordered by path.
+    pub files: Vec<DataFile>,
+    /// Sums over `sources` and `files`.
+    pub totals: Totals,
+    /// What a reader should know before trusting the lake: trailers that do not match, counts that differ from the
+    /// published ones, reasons contradicted by the evidence.
+    pub warnings: Vec<Warning>,
+}
+
+/// The program that built a lake.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tool {
+    /// Always `flowlake`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// The data set the dumps belong to, as the catalogue describes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Dataset {
+    /// Short name, a slug.
+    pub name: String,
+    /// Title for people.
+    pub title: String,
+    /// Licence name or note.
+    pub licence: String,
+    /// How to cite it.
+    pub citation: String,
+    /// Where it is published.
+    pub url: String,
+}
+
+/// Which recipe was applied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecipeReference {
+    /// The recipe's name.
+    pub name: String,
+    /// SHA-256 of the recipe file's bytes, hexadecimal.
+    pub digest: String,
+}
+
+/// Columns of the lake.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Schema {
+    /// Columns inside every data file, in file order.
+    pub columns: Vec<Column>,
+    /// Columns that are directory names instead: `month`, `deviceClass`.
+    pub partition_by: Vec<Column>,
+}
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Column {
+    /// Column name.
+    pub name: String,
+    /// Logical type.
+    #[serde(rename = "type")]
+    pub data_type: ColumnType,
+    /// Unit of the values, absent when they have none.
+    pub unit: Option<String>,
+    /// Whether nulls can occur.
+    pub nullable: bool,
+    /// What the column is for.
+    pub role: Role,
+    /// What it holds, for people.
+    pub description: String,
+    /// The raw fields it is made from.
+    pub source: Vec<String>,
+    /// How it is made from them.
+    pub derivation: String,
+}
+
+/// Logical types of columns: those that DuckDB, Spark and Polars read alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ColumnType {
+    /// UTF-8 text.
+    String,
+    /// 32-bit signed integer.
+    Int32,
+    /// 64-bit signed integer.
+    Int64,
+    /// 64-bit IEEE 754 floating point.
+    Float64,
+    /// Days since 1970-01-01.
+    Date,
+    /// Milliseconds since 1970-01-01 00:00 UTC.
+    #[serde(rename = "timestamp[ms, UTC]")]
+    TimestampMillis,
+}
+
+/// What a column is for, so that labels and identifiers stay out of training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Role {
+    /// What a model predicts.
+    Target,
+    /// Identifies a device, a peer or a row.
+    Identifier,
+    /// An input of a model.
+    Feature,
+    /// Says when.
+    Time,
+}
+
+/// A raw field that is not in the lake.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DroppedColumn {
+    /// The raw field's name.
+    pub name: String,
+    /// Kind of reason: `constant`, `nearConstant`, `noise`, `notInProduct`.
+    pub reason: String,
+    /// The reason in words.
+    pub detail: String,
+    /// What this build counted.
+    pub evidence: Evidence,
+}
+
+/// What a build counted of a dropped column, over the rows kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// Rows looked at.
+    pub rows: u64,
+    /// Rows without a value.
+    pub nulls: u64,
+    /// Distinct values, nulls not counted.
+    pub distinct: u64,
+    /// Whether `distinct` is an estimate (standard error about 1.6 %).
+    pub distinct_is_estimate: bool,
+    /// The most frequent value; absent when there is none.
+    pub most_frequent: Option<MostFrequent>,
+    /// Whether the evidence contradicts the stated reason.
+    pub contradicted: bool,
+}
+
+/// The most frequent value of a column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MostFrequent {
+    /// The value as text.
+    pub value: String,
+    /// Rows that hold it; a lower bound when `distinctIsEstimate`.
+    pub rows: u64,
+    /// Their share of all rows, 0 to 1, rounded to 6 decimals.
+    pub share: f64,
+}
+
+/// What became of every flow: `read = kept + Σ removed + rejected`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RowAccounting {
+    /// Flows read, with the lines that were rejected.
+    pub read: u64,
+    /// Rows in the lake.
+    pub kept: u64,
+    /// Rows a rule of the recipe removed, in the recipe's order.
+    pub removed: Vec<RemovedRows>,
+    /// Lines that could not be used; they are kept in `rejected/`.
+    pub rejected: u64,
+}
+
+impl RowAccounting {
+    /// Whether the numbers add up.
+    #[must_use]
+    pub fn adds_up(&self) -> bool {
+        let removed: u64 = self.removed.iter().map(|r| r.rows).sum();
+        self.read == self.kept + removed + self.rejected
+    }
+}
+
+/// Rows one rule removed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RemovedRows {
+    /// The rule's name.
+    pub rule: String,
+    /// Rows it removed.
+    pub rows: u64,
+}
+
+/// Values one repair touched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Repair {
+    /// The repair's name.
+    pub name: String,
+    /// Values it changed.
+    pub values: u64,
+}
+
+/// One dump.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Source {
+    /// The dump's name: its archive stem.
+    pub dump: String,
+    /// The device it belongs to.
+    pub device: String,
+    /// That device's class.
+    pub device_class: String,
+    /// Its files, in the order they were joined.
+    pub parts: Vec<Part>,
+    /// Lines by record kind.
+    pub records: Records,
+    /// Control totals from the dump's own trailer; absent when the dump has none.
+    pub trailer: Option<Trailer>,
+    /// Record count its publisher states; absent when the catalogue has none.
+    pub published_records: Option<u64>,
+    /// Flows read, with the lines that were rejected.
+    pub read: u64,
+    /// Rows of it in the lake.
+    pub kept: u64,
+    /// Rows removed, by rule.
+    pub removed: Vec<RemovedRows>,
+    /// Lines that could not be used.
+    pub rejected: u64,
+    /// Valid flows by who started them.
+    pub directions: Directions,
+    /// Keys inside flows that are no known field, with the number of flows that hold them, ordered by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_fields: Vec<UnknownField>,
+    /// Earliest flow start among the rows kept.
+    pub first_flow_start: Option<String>,
+    /// Latest flow start among the rows kept.
+    pub last_flow_start: Option<String>,
+}
+
+/// One file of a dump.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Part {
+    /// File name, without directories.
+    pub name: String,
+    /// Size.
+    pub bytes: u64,
+    /// SHA-256, hexadecimal.
+    pub sha256: String,
+}
+
+/// Lines of a dump by record kind.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Records {
+    /// `flows` lines, valid or rejected.
+    pub flows: u64,
+    /// `stats` lines.
+    pub stats: u64,
+    /// `tombstone` lines.
+    pub tombstone: u64,
+    /// Lines of any other kind.
+    pub other: u64,
+}
+
+/// Control totals of a dump.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Trailer {
+    /// Flows the exporter says it wrote.
+    pub flows: u64,
+    /// Packets the exporter says they held.
+    pub packets: u64,
+    /// Whether both equal what was read.
+    pub matches: bool,
+}
+
+/// Valid flows by who started them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Directions {
+    /// The source is the device.
+    pub from_device: u64,
+    /// The destination is the device.
+    pub to_device: u64,
+    /// Both ends carry the device's MAC address.
+    pub both: u64,
+    /// Neither does.
+    pub neither: u64,
+}
+
+/// A key inside flows that is no known field.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnknownField {
+    /// The key.
+    pub name: String,
+    /// Flows that hold it.
+    pub rows: u64,
+}
+
+/// One data file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DataFile {
+    /// Path below the lake's root, with `/`.
+    pub path: String,
+    /// Partition: month of the flow start, `YYYY-MM`, UTC.
+    pub month: String,
+    /// Partition: the device's class.
+    pub device_class: String,
+    /// The device.
+    pub device_name: String,
+    /// Rows in it.
+    pub rows: u64,
+    /// Size.
+    pub bytes: u64,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+    /// Digest of the rows, independent of the Parquet encoding (docs/FORMAT.md), hexadecimal.
+    pub content_digest: String,
+    /// Earliest flow start in it.
+    pub min_flow_start: String,
+    /// Latest flow start in it.
+    pub max_flow_start: String,
+    /// Number of row groups.
+    pub row_groups: u64,
+}
+
+/// Sums over a lake.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Totals {
+    /// Dumps read.
+    pub dumps: u64,
+    /// Bytes of their parts.
+    pub input_bytes: u64,
+    /// Data files.
+    pub files: u64,
+    /// Rows in them.
+    pub rows: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+}
+
+/// Something a reader should know before trusting the lake.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Warning {
+    /// Kind: `trailerMissing`, `trailerMismatch`, `publishedCountDiffers`, `reasonContradicted`, `deviceWithoutDump`,
+    /// `dumpWithoutDevice`, `unknownFields`.
+    pub kind: String,
+    /// What it is about: a dump, a device or a column.
+    pub subject: String,
+    /// The sentence shown on the screen.
+    pub message: String,
+}

@@ -1,0 +1,219 @@
+//! What publishing promises: all or nothing, nothing left behind, nobody else's work touched.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::*;
+use crate::read::read_manifest;
+use crate::testing::{self, publish_lake};
+
+fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(directory)
+        .expect("a directory")
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+/// A manifest that can be told from others.
+fn manifest(name: &str) -> Manifest {
+    let mut manifest = testing::manifest(vec![]);
+    manifest.dataset.name = name.to_owned();
+    manifest
+}
+
+fn publish(target: &Path, mode: PublishMode, name: &str) -> Result<(), PublishError> {
+    Staging::create(target, mode)?.publish(&manifest(name))
+}
+
+fn published(target: &Path) -> String {
+    read_manifest(target).expect("a lake").dataset.name
+}
+
+#[test]
+fn a_lake_appears_whole_and_alone() {
+    let place = tempfile::tempdir().expect("a directory");
+    let target = place.path().join("a/b/lake");
+    let written = publish_lake(&target, 0, 100, PublishMode::Fresh);
+    assert_eq!(read_manifest(&target).expect("a lake"), written);
+    assert_eq!(names(&target), ["data", "manifest.json", "rejected"]);
+    assert_eq!(names(&place.path().join("a/b")), ["lake"]);
+    let text = fs::read_to_string(target.join(MANIFEST_FILE)).expect("a manifest");
+    assert!(text.starts_with("{\n  \"formatVersion\": 1,") && text.ends_with("}\n"));
+}
+
+#[test]
+fn an_abandoned_build_leaves_nothing() {
+    let place = tempfile::tempdir().expect("a directory");
+    let staging = Staging::create(&place.path().join("a/b/lake"), PublishMode::Fresh).expect("it is staged");
+    fs::create_dir(staging.root().join("data")).expect("it is made");
+    fs::write(staging.root().join("data/x"), "x").expect("it is written");
+    drop(staging);
+    assert!(names(place.path()).is_empty());
+}
+
+#[test]
+fn parents_that_others_use_by_now_are_kept() {
+    let place = tempfile::tempdir().expect("a directory");
+    let staging = Staging::create(&place.path().join("a/b/lake"), PublishMode::Fresh).expect("it is staged");
+    fs::write(place.path().join("a/note"), "x").expect("it is written");
+    drop(staging);
+    assert_eq!(names(&place.path().join("a")), ["note"]);
+}
+
+#[test]
+fn what_is_at_the_target_decides() {
+    let place = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| place.path().join(name);
+    fs::create_dir(at("empty")).expect("it is made");
+    fs::create_dir(at("full")).expect("it is made");
+    fs::write(at("full/thesis.txt"), "x").expect("it is written");
+    fs::write(at("file"), "x").expect("it is written");
+    publish(&at("lake"), PublishMode::Fresh, "old").expect("it is published");
+    publish(&at("empty"), PublishMode::Fresh, "new").expect("an empty directory is replaced");
+    assert_eq!(published(&at("empty")), "new");
+
+    for mode in [PublishMode::Fresh, PublishMode::Replace] {
+        assert!(matches!(
+            publish(&at("full"), mode, "new"),
+            Err(PublishError::TargetNotEmpty { .. })
+        ));
+        assert!(matches!(
+            publish(&at("file"), mode, "new"),
+            Err(PublishError::TargetNotADirectory { .. })
+        ));
+        let below = publish(&at("file/lake"), mode, "new").expect_err("a file has nothing below it");
+        assert!(
+            matches!(&below, PublishError::TargetNotADirectory { path } if path.ends_with("file")),
+            "{below:?}"
+        );
+        assert!(matches!(
+            publish(Path::new("/"), mode, "new"),
+            Err(PublishError::NoName { .. })
+        ));
+        assert!(matches!(
+            publish(Path::new("/proc"), mode, "new"),
+            Err(PublishError::TargetIsMountPoint { .. })
+        ));
+    }
+    let refused = publish(&at("lake"), PublishMode::Fresh, "new").expect_err("there is a lake");
+    assert!(matches!(refused, PublishError::TargetHoldsLake { .. }) && !refused.is_conflict());
+    assert_eq!(published(&at("lake")), "old");
+    publish(&at("lake"), PublishMode::Replace, "new").expect("it is replaced");
+    assert_eq!(published(&at("lake")), "new");
+    publish(&at("other"), PublishMode::Replace, "new").expect("nothing needs replacing");
+    assert_eq!(names(place.path()), ["empty", "file", "full", "lake", "other"]);
+    assert_eq!(names(&at("full")), ["thesis.txt"]);
+}
+
+#[test]
+fn a_link_to_the_target_stays_a_link() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (real, link) = (place.path().join("real"), place.path().join("link"));
+    publish(&real, PublishMode::Fresh, "old").expect("it is published");
+    std::os::unix::fs::symlink(&real, &link).expect("it is linked");
+    publish(&link, PublishMode::Replace, "new").expect("it is replaced");
+    assert_eq!(published(&real), "new");
+    assert!(link.is_symlink());
+}
+
+#[test]
+fn the_second_of_two_builds_is_told() {
+    let place = tempfile::tempdir().expect("a directory");
+    let target = place.path().join("lake");
+    let first = Staging::create(&target, PublishMode::Fresh).expect("it is staged");
+    let second = Staging::create(&target, PublishMode::Fresh).expect("it is staged too");
+    assert_ne!(first.root(), second.root());
+    first.publish(&manifest("first")).expect("it is published");
+    let error = second
+        .publish(&manifest("second"))
+        .expect_err("the first was faster");
+    assert!(error.is_conflict(), "{error:?}");
+    assert_eq!(published(&target), "first");
+    assert_eq!(names(place.path()), ["lake"]);
+}
+
+#[test]
+fn strangers_files_that_appear_meanwhile_are_left_alone() {
+    for mode in [PublishMode::Fresh, PublishMode::Replace] {
+        let place = tempfile::tempdir().expect("a directory");
+        let target = place.path().join("lake");
+        let staging = Staging::create(&target, mode).expect("it is staged");
+        fs::create_dir(&target).expect("it is made");
+        fs::write(target.join("thesis.txt"), "x").expect("it is written");
+        assert!(
+            staging
+                .publish(&manifest("new"))
+                .expect_err("there is something")
+                .is_conflict()
+        );
+        assert_eq!(names(&target), ["thesis.txt"]);
+        assert_eq!(names(place.path()), ["lake"]);
+    }
+}
+
+#[test]
+fn only_the_leavings_of_the_dead_are_removed() {
+    let place = tempfile::tempdir().expect("a directory");
+    let target = place.path().join("lake");
+    let alive = Staging::create(&target, PublishMode::Fresh).expect("it is staged");
+    let dead = place.path().join(".lake.flowlake-staging-1");
+    fs::create_dir_all(dead.join("data")).expect("it is made");
+    let foreign = place.path().join(".lake2.flowlake-staging-1");
+    fs::create_dir(&foreign).expect("it is made");
+    let next = Staging::create(&target, PublishMode::Fresh).expect("it is staged");
+    assert!(alive.root().exists() && next.root().exists() && foreign.exists());
+    assert!(!dead.exists());
+}
+
+/// A reader that opens the manifest again and again while lakes replace each other must find one every time.
+#[test]
+fn a_reader_always_finds_a_lake() {
+    let place = tempfile::tempdir().expect("a directory");
+    let target = place.path().join("lake");
+    publish(&target, PublishMode::Fresh, "0").expect("it is published");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                read_manifest(&target).expect("the old lake or the new one");
+            }
+        });
+        for round in 1..50 {
+            publish(&target, PublishMode::Replace, &round.to_string()).expect("it is replaced");
+        }
+        done.store(true, Ordering::Relaxed);
+        reader.join().expect("no read failed");
+    });
+    assert_eq!(published(&target), "49");
+    assert_eq!(names(place.path()), ["lake"]);
+}
+
+#[test]
+fn without_an_exchange_lakes_are_renamed_or_put_back() {
+    let place = tempfile::tempdir().expect("a directory");
+    let target = place.path().join("lake");
+    publish(&target, PublishMode::Fresh, "old").expect("it is published");
+    rename_aside(&place.path().join("missing"), &target).expect_err("there is nothing to put in its place");
+    assert_eq!(published(&target), "old");
+
+    let new = place.path().join("new");
+    publish(&new, PublishMode::Fresh, "new").expect("it is published");
+    rename_aside(&new, &target).expect("it is replaced");
+    assert_eq!(published(&target), "new");
+
+    // A process that died between the two renames.
+    let previous = previous_path(&target);
+    fs::remove_dir_all(&previous).expect("the old lake lies there");
+    fs::rename(&target, &previous).expect("it is set aside");
+    let refused = publish(&target, PublishMode::Fresh, "newer").expect_err("the lake is back");
+    assert!(matches!(refused, PublishError::TargetHoldsLake { .. }));
+    assert_eq!(published(&target), "new");
+    assert_eq!(names(place.path()), ["lake"]);
+}

@@ -1,0 +1,285 @@
+//! Checks a lake against its manifest: every file, every row, every sum, and that there is nothing else.
+//!
+//! A lake is copied, mirrored and handed on. This is how its holder finds out whether it is still what was built. The
+//! manifest is not trusted either: paths in it are opened only if they are names this tool would have given, and its
+//! numbers must agree with each other.
+
+mod accounting;
+mod data_file;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use fs_err as fs;
+use serde::Serialize;
+
+use crate::layout::{DATA_DIRECTORY, REJECTED_DIRECTORY};
+use crate::manifest::{MANIFEST_FILE, Manifest};
+use crate::read::{ReadError, read_manifest};
+
+/// How thoroughly to check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VerifyOptions {
+    /// Only names, sizes and sums: no data file is read.
+    pub quick: bool,
+    /// Files checked at the same time, at least 1.
+    pub jobs: usize,
+}
+
+impl Default for VerifyOptions {
+    fn default() -> Self {
+        Self {
+            quick: false,
+            jobs: thread::available_parallelism().map_or(1, NonZero::get),
+        }
+    }
+}
+
+/// Why a lake cannot be checked at all. What is wrong with its files is a [`Difference`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// Its manifest cannot be read.
+    #[error("cannot verify {}", path.display())]
+    Manifest {
+        /// The lake.
+        path: PathBuf,
+        /// Why.
+        source: ReadError,
+    },
+    /// Its directories cannot be listed.
+    #[error("cannot list {}", path.display())]
+    List {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What a check found. Written as JSON by `flowlake verify --json`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifyReport {
+    /// Data files looked at, those that are missing included.
+    pub files_checked: u64,
+    /// Bytes read of data files; when quick, their sizes.
+    pub bytes_checked: u64,
+    /// Rows read back; when quick, 0.
+    pub rows_checked: u64,
+    /// Everything that is not as the manifest says, ordered by path, then kind.
+    pub differences: Vec<Difference>,
+}
+
+impl VerifyReport {
+    /// Whether the lake is what its manifest says.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.differences.is_empty()
+    }
+
+    fn absorb(&mut self, other: Self) {
+        self.files_checked += other.files_checked;
+        self.bytes_checked += other.bytes_checked;
+        self.rows_checked += other.rows_checked;
+        self.differences.extend(other.differences);
+    }
+
+    fn add(&mut self, path: &str, kind: DifferenceKind, detail: impl Into<String>) {
+        self.differences.push(Difference {
+            path: path.to_owned(),
+            kind,
+            detail: detail.into(),
+        });
+    }
+}
+
+/// One thing that is not as the manifest says.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Difference {
+    /// Path below the lake's root, with `/`; `manifest.json` when the manifest disagrees with itself.
+    pub path: String,
+    /// What kind of thing.
+    pub kind: DifferenceKind,
+    /// The values that differ, in words.
+    pub detail: String,
+}
+
+/// Kinds of differences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum DifferenceKind {
+    /// Listed, or implied by the manifest, but not there.
+    Missing,
+    /// There, but neither listed nor implied.
+    Stray,
+    /// Something else than a regular file where one is listed.
+    NotAFile,
+    /// Listed under a path no data file can have; not opened.
+    BadPath,
+    /// Listed twice.
+    Duplicate,
+    /// Its path says another partition or device than its entry.
+    Partition,
+    /// It cannot be read.
+    Unreadable,
+    /// Another size.
+    Size,
+    /// Other bytes. Its rows are not looked at then.
+    Sha256,
+    /// No valid Parquet file.
+    Parquet,
+    /// Another schema.
+    Schema,
+    /// Another number of rows.
+    Rows,
+    /// Another number of row groups.
+    RowGroups,
+    /// Other rows.
+    ContentDigest,
+    /// Another earliest or latest flow start, or one outside its month.
+    FlowStart,
+    /// Rows read are not rows kept, removed and rejected.
+    RowAccounting,
+    /// Sums in the manifest that do not agree.
+    Totals,
+}
+
+/// Checks the lake at `lake` against its manifest.
+///
+/// # Errors
+/// When there is no readable manifest, or directories cannot be listed. Anything else is in the report.
+pub fn verify(lake: &Path, options: VerifyOptions) -> Result<VerifyReport, VerifyError> {
+    let manifest = read_manifest(lake).map_err(|source| VerifyError::Manifest {
+        path: lake.to_owned(),
+        source,
+    })?;
+    let mut report = VerifyReport::default();
+    accounting::check(&manifest, &mut report);
+    check_strays(lake, &manifest, &mut report)?;
+
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut part = VerifyReport::default();
+        while let Some(file) = manifest.files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            data_file::check(lake, &manifest.schema.columns, file, options.quick, &mut part);
+        }
+        part
+    };
+    let jobs = options.jobs.clamp(1, manifest.files.len().max(1));
+    let parts: Vec<VerifyReport> = thread::scope(|scope| {
+        let others: Vec<_> = (1..jobs).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        let joined = others.into_iter().map(|thread| match thread.join() {
+            Ok(part) => part,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        joined.chain([own]).collect()
+    });
+    for part in parts {
+        report.absorb(part);
+    }
+    report.differences.sort();
+    Ok(report)
+}
+
+/// Looks for what is there and should not be, and for rejected lines that should be there and are not.
+fn check_strays(lake: &Path, manifest: &Manifest, report: &mut VerifyReport) -> Result<(), VerifyError> {
+    let rejected: BTreeSet<String> = manifest
+        .sources
+        .iter()
+        .filter(|source| source.rejected > 0)
+        .map(|source| format!("{REJECTED_DIRECTORY}/{}.ndjson", source.dump))
+        .collect();
+    let mut files: BTreeSet<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
+    files.insert(MANIFEST_FILE);
+    files.extend(rejected.iter().map(String::as_str));
+    // A lake without rows may have an empty directory for them.
+    let mut directories = BTreeSet::from([DATA_DIRECTORY]);
+    for file in &files {
+        directories.extend(file.match_indices('/').map(|(end, _)| &file[..end]));
+    }
+
+    let mut found = BTreeMap::new();
+    list(lake, "", &directories, &mut found)?;
+    for (path, kind) in &found {
+        let expected = match kind {
+            Kind::Directory => directories.contains(path.as_str()),
+            // A listed path that is no regular file is reported with the file.
+            Kind::File | Kind::Other => files.contains(path.as_str()),
+        };
+        if !expected {
+            report.add(path, DifferenceKind::Stray, "the manifest does not list it");
+        }
+    }
+    for path in &rejected {
+        match found.get(path) {
+            Some(Kind::File) => {}
+            Some(_) => report.add(
+                path,
+                DifferenceKind::NotAFile,
+                "it should hold the rejected lines",
+            ),
+            None => report.add(path, DifferenceKind::Missing, "it should hold the rejected lines"),
+        }
+    }
+    Ok(())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    Directory,
+    /// A symbolic link, a socket and the like. Links are not followed.
+    Other,
+}
+
+/// Everything below `lake/below` by its path from the root. Does not look into directories that should not be there:
+/// one difference for each is enough.
+fn list(
+    lake: &Path,
+    below: &str,
+    expected: &BTreeSet<&str>,
+    found: &mut BTreeMap<String, Kind>,
+) -> Result<(), VerifyError> {
+    let directory = lake.join(below);
+    let failed = |source| VerifyError::List {
+        path: directory.clone(),
+        source,
+    };
+    for entry in fs::read_dir(&directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let path = if below.is_empty() {
+            name.to_string_lossy().into_owned()
+        } else {
+            format!("{below}/{}", name.to_string_lossy())
+        };
+        let file_type = entry.file_type().map_err(failed)?;
+        if file_type.is_dir() {
+            if name.to_str().is_some() && expected.contains(path.as_str()) {
+                list(lake, &path, expected, found)?;
+            }
+            found.insert(path, Kind::Directory);
+        } else {
+            found.insert(
+                path,
+                if file_type.is_file() {
+                    Kind::File
+                } else {
+                    Kind::Other
+                },
+            );
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

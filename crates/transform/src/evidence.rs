@@ -1,0 +1,434 @@
+//! Evidence: what a build saw of the fields it leaves out.
+//!
+//! A reason such as "constant" is a claim about the data. Each build counts the field's values over the rows it keeps and
+//! checks the claim. Counting is exact up to a number of distinct values; beyond it the number of distinct values is
+//! estimated (HyperLogLog) and the count of the most frequent value is a lower bound. Counts of batches and of dumps are
+//! merged in a fixed order, so the same input gives the same evidence.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use flowlake_ingest::schema::{FIELDS, Kind, field_index};
+use polars::prelude::{Column, PolarsResult};
+
+use crate::kernels::flag_letters;
+use crate::recipe::Claim;
+
+/// Distinct values counted exactly.
+const EXACT_VALUES: usize = 1024;
+/// Base-2 logarithm of the number of HyperLogLog registers; the standard error is 1.04 / sqrt(registers).
+const REGISTER_BITS: u32 = 12;
+/// Rows a value below which the values of a field count as noise.
+const NOISE_ROWS_PER_VALUE: u64 = 2;
+
+/// Counts of one field.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnEvidence {
+    field: String,
+    rows: u64,
+    nulls: u64,
+    values: Values,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Values {
+    Numbers(Counts<i64>),
+    Texts(Counts<String>),
+}
+
+/// What evidence comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvidenceSummary {
+    /// Rows looked at.
+    pub rows: u64,
+    /// Rows without a value.
+    pub nulls: u64,
+    /// Distinct values, nulls not counted.
+    pub distinct: u64,
+    /// Whether `distinct` is an estimate and the count of the most frequent value a lower bound.
+    pub distinct_is_estimate: bool,
+    /// The most frequent value; the first one met if several are.
+    pub most_frequent: Option<MostFrequentValue>,
+}
+
+/// The most frequent value of a field.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MostFrequentValue {
+    /// The value as text.
+    pub value: String,
+    /// Rows that hold it.
+    pub rows: u64,
+    /// Their share of all rows, 0 to 1.
+    pub share: f64,
+}
+
+impl ColumnEvidence {
+    /// Nothing seen yet of a raw field.
+    #[must_use]
+    pub fn new(field: &str) -> Self {
+        let text = field_index(field).is_some_and(|i| FIELDS[i].kind.is_text());
+        let values = if text {
+            Values::Texts(Counts::default())
+        } else {
+            Values::Numbers(Counts::default())
+        };
+        Self {
+            field: field.to_owned(),
+            rows: 0,
+            nulls: 0,
+            values,
+        }
+    }
+
+    /// The field's name.
+    #[must_use]
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// Counts a raw column.
+    ///
+    /// # Errors
+    /// When the column has not the type of the raw schema.
+    pub fn count(&mut self, column: &Column) -> PolarsResult<()> {
+        self.rows += column.len() as u64;
+        self.nulls += column.null_count() as u64;
+        match &mut self.values {
+            Values::Numbers(counts) => {
+                // Values come in long runs: a run costs one look-up.
+                let mut run = (0, 0);
+                for value in column.i64()?.iter().flatten() {
+                    if value == run.0 {
+                        run.1 += 1;
+                    } else {
+                        counts.add(&run.0, run.1);
+                        run = (value, 1);
+                    }
+                }
+                counts.add(&run.0, run.1);
+            }
+            Values::Texts(counts) => {
+                let mut run = ("", 0);
+                for value in column.str()?.iter().flatten() {
+                    if value == run.0 {
+                        run.1 += 1;
+                    } else {
+                        counts.add(run.0, run.1);
+                        run = (value, 1);
+                    }
+                }
+                counts.add(run.0, run.1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what came later of the same field.
+    pub fn merge(&mut self, later: &Self) {
+        self.rows += later.rows;
+        self.nulls += later.nulls;
+        match (&mut self.values, &later.values) {
+            (Values::Numbers(a), Values::Numbers(b)) => a.merge(b),
+            (Values::Texts(a), Values::Texts(b)) => a.merge(b),
+            // Both come from `new` with the same field name, which fixes the type.
+            _ => debug_assert!(false, "evidence of different types"),
+        }
+    }
+
+    /// What it comes to.
+    #[must_use]
+    pub fn summary(&self) -> EvidenceSummary {
+        let kind = field_index(&self.field).map(|i| FIELDS[i].kind);
+        let (distinct, is_estimate, top) = match &self.values {
+            Values::Numbers(counts) => {
+                let top = counts
+                    .top()
+                    .map(|(value, rows)| (number_text(*value, kind), rows));
+                (counts.distinct(), counts.sketch.is_some(), top)
+            }
+            Values::Texts(counts) => {
+                let top = counts.top().map(|(value, rows)| (value.clone(), rows));
+                (counts.distinct(), counts.sketch.is_some(), top)
+            }
+        };
+        EvidenceSummary {
+            rows: self.rows,
+            nulls: self.nulls,
+            distinct,
+            distinct_is_estimate: is_estimate,
+            most_frequent: top.map(|(value, rows)| MostFrequentValue {
+                value,
+                rows,
+                share: rows as f64 / self.rows as f64,
+            }),
+        }
+    }
+}
+
+impl EvidenceSummary {
+    /// Whether it contradicts a claim. Without rows nothing is contradicted.
+    #[must_use]
+    pub fn contradicts(&self, claim: Claim) -> bool {
+        let top = self.most_frequent.as_ref().map_or(0, |value| value.rows);
+        match claim {
+            Claim::Constant => self.distinct > 1,
+            Claim::NearConstant { min_share } => {
+                let share = self.most_frequent.as_ref().map_or(1.0, |value| value.share);
+                share < min_share
+            }
+            Claim::Noise => {
+                let others = self.rows - self.nulls - top;
+                let other_values = self.distinct.saturating_sub(1);
+                others > NOISE_ROWS_PER_VALUE * other_values
+            }
+            Claim::NotInProduct => false,
+        }
+    }
+}
+
+/// A number as exporters write it: hexadecimal and flags in their own form.
+fn number_text(value: i64, kind: Option<Kind>) -> String {
+    match kind {
+        Some(Kind::Hex(_)) => format!("0x{value:x}"),
+        Some(Kind::TcpFlags) => flag_letters(value as u8),
+        _ => value.to_string(),
+    }
+}
+
+/// Counts by value, in the order in which values were first met.
+#[derive(Debug, Clone, PartialEq)]
+struct Counts<T: Eq + Hash> {
+    index: HashMap<T, usize>,
+    entries: Vec<(T, u64)>,
+    /// There once more than [`EXACT_VALUES`] values were met.
+    sketch: Option<Sketch>,
+}
+
+impl<T: Eq + Hash> Default for Counts<T> {
+    fn default() -> Self {
+        Self {
+            index: HashMap::new(),
+            entries: Vec::new(),
+            sketch: None,
+        }
+    }
+}
+
+impl<T: Eq + Hash + Clone + Hashed> Counts<T> {
+    fn add<Q>(&mut self, value: &Q, rows: u64)
+    where
+        T: std::borrow::Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = T> + Hashed + ?Sized,
+    {
+        if rows == 0 {
+            return;
+        }
+        if let Some(&i) = self.index.get(value) {
+            self.entries[i].1 += rows;
+        } else if self.entries.len() < EXACT_VALUES {
+            self.index.insert(value.to_owned(), self.entries.len());
+            self.entries.push((value.to_owned(), rows));
+        } else {
+            self.sketch().insert(value.hashed());
+        }
+    }
+
+    /// The sketch, made of all values met so far when it is first needed.
+    fn sketch(&mut self) -> &mut Sketch {
+        let entries = &self.entries;
+        self.sketch.get_or_insert_with(|| {
+            let mut sketch = Sketch::default();
+            for (value, _) in entries {
+                sketch.insert(value.hashed());
+            }
+            sketch
+        })
+    }
+
+    fn merge(&mut self, later: &Self) {
+        for (value, rows) in &later.entries {
+            self.add(value, *rows);
+        }
+        if let Some(sketch) = &later.sketch {
+            self.sketch().merge(sketch);
+        }
+        // Values taken up after the sketch was made are in the table only.
+        if let Some(sketch) = &mut self.sketch {
+            for (value, _) in &self.entries {
+                sketch.insert(value.hashed());
+            }
+        }
+    }
+
+    fn distinct(&self) -> u64 {
+        self.sketch
+            .as_ref()
+            .map_or(self.entries.len() as u64, Sketch::estimate)
+    }
+
+    /// The first of the most frequent values.
+    fn top(&self) -> Option<(&T, u64)> {
+        let most = self.entries.iter().map(|(_, rows)| *rows).max()?;
+        self.entries
+            .iter()
+            .find(|(_, rows)| *rows == most)
+            .map(|(value, rows)| (value, *rows))
+    }
+}
+
+/// A hash that is the same on every machine and in every version.
+trait Hashed {
+    fn hashed(&self) -> u64;
+}
+
+impl Hashed for i64 {
+    fn hashed(&self) -> u64 {
+        mix(self.cast_unsigned())
+    }
+}
+
+impl Hashed for str {
+    fn hashed(&self) -> u64 {
+        mix(self.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        }))
+    }
+}
+
+impl Hashed for String {
+    fn hashed(&self) -> u64 {
+        self.as_str().hashed()
+    }
+}
+
+/// The finaliser of SplitMix64.
+fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ value >> 31
+}
+
+/// HyperLogLog registers.
+#[derive(Debug, Clone, PartialEq)]
+struct Sketch {
+    registers: Vec<u8>,
+}
+
+impl Default for Sketch {
+    fn default() -> Self {
+        Self {
+            registers: vec![0; 1 << REGISTER_BITS],
+        }
+    }
+}
+
+impl Sketch {
+    fn insert(&mut self, hash: u64) {
+        let register = (hash >> (64 - REGISTER_BITS)) as usize;
+        let rank = (hash << REGISTER_BITS | 1 << (REGISTER_BITS - 1)).leading_zeros() as u8 + 1;
+        self.registers[register] = self.registers[register].max(rank);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (a, b) in self.registers.iter_mut().zip(&other.registers) {
+            *a = (*a).max(*b);
+        }
+    }
+
+    fn estimate(&self) -> u64 {
+        let m = self.registers.len() as f64;
+        let sum: f64 = self
+            .registers
+            .iter()
+            .map(|&rank| 0.5_f64.powi(i32::from(rank)))
+            .sum();
+        let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / sum;
+        let empty = self.registers.iter().filter(|&&rank| rank == 0).count();
+        // Linear counting is better while registers are empty.
+        let estimate = if raw <= 2.5 * m && empty > 0 {
+            m * (m / empty as f64).ln()
+        } else {
+            raw
+        };
+        estimate.round() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars::prelude::IntoColumn;
+
+    fn numbers(values: impl Iterator<Item = Option<i64>>) -> Column {
+        polars::prelude::Int64Chunked::from_iter(values).into_column()
+    }
+
+    #[test]
+    fn few_values_are_counted_exactly() {
+        let mut evidence = ColumnEvidence::new("vlanId");
+        evidence
+            .count(&numbers([Some(5), Some(5), None, Some(7), Some(5)].into_iter()))
+            .expect("numbers");
+        let mut later = ColumnEvidence::new("vlanId");
+        later
+            .count(&numbers([Some(7), Some(7), Some(7)].into_iter()))
+            .expect("numbers");
+        evidence.merge(&later);
+        let summary = evidence.summary();
+        assert_eq!((summary.rows, summary.nulls, summary.distinct), (8, 1, 2));
+        assert!(!summary.distinct_is_estimate);
+        let top = summary.most_frequent.clone().expect("a value");
+        assert_eq!((top.value.as_str(), top.rows, top.share), ("0x7", 4, 0.5));
+        assert!(summary.contradicts(Claim::Constant));
+        assert!(summary.contradicts(Claim::NearConstant { min_share: 0.51 }));
+        assert!(!summary.contradicts(Claim::NearConstant { min_share: 0.5 }));
+    }
+
+    #[test]
+    fn many_values_are_estimated_within_five_standard_errors() {
+        for count in [1025_i64, 5000, 20_000, 300_000] {
+            let mut whole = ColumnEvidence::new("tcpSequenceNumber");
+            let rows = (0..count).flat_map(|i| [Some(0), Some(i * 7919)]);
+            whole.count(&numbers(rows)).expect("numbers");
+            let summary = whole.summary();
+            assert!(summary.distinct_is_estimate);
+            let error = (summary.distinct as f64 - count as f64).abs() / count as f64;
+            assert!(error < 5.0 * 0.01625, "{count}: {}", summary.distinct);
+            assert_eq!(
+                summary.most_frequent.as_ref().map(|top| top.rows),
+                Some(count as u64 + 1)
+            );
+            assert!(!summary.contradicts(Claim::Noise));
+        }
+    }
+
+    #[test]
+    fn merging_counts_what_counting_at_once_does() {
+        let rows: Vec<_> = (0..10_000).map(|i| Some(i % 3000)).collect();
+        let mut whole = ColumnEvidence::new("silkAppLabel");
+        whole.count(&numbers(rows.iter().copied())).expect("numbers");
+        let mut merged = ColumnEvidence::new("silkAppLabel");
+        for part in rows.chunks(777) {
+            let mut evidence = ColumnEvidence::new("silkAppLabel");
+            evidence.count(&numbers(part.iter().copied())).expect("numbers");
+            merged.merge(&evidence);
+        }
+        let (whole, merged) = (whole.summary(), merged.summary());
+        assert_eq!(whole.rows, merged.rows);
+        // The same set of values gives the same registers, however it was cut.
+        assert_eq!(whole.distinct, merged.distinct);
+    }
+
+    #[test]
+    fn nothing_contradicts_nothing() {
+        let summary = ColumnEvidence::new("collectorName").summary();
+        for claim in [
+            Claim::Constant,
+            Claim::NearConstant { min_share: 1.0 },
+            Claim::Noise,
+        ] {
+            assert!(!summary.contradicts(claim));
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! What a user sees, tested by running the program.
+//!
+//! One binary, because every test binary links Polars once more. Modules are subjects; `support` makes the inputs, which
+//! stand in the tests. Tests that need something the machine may not have say `skipped: …` on standard error when it is
+//! not there.
+#![allow(clippy::print_stderr, reason = "a test that was skipped has to say so")]
+
+mod integration {
+    mod accounting;
+    mod chunks;
+    mod command_line;
+    mod compat;
+    mod configuration;
+    mod damage;
+    mod decoder;
+    mod determinism;
+    mod inspection;
+    mod interruption;
+    mod limits;
+    mod matching;
+    mod packaging;
+    mod real_data;
+    mod recipes;
+    mod rejections;
+    mod samples;
+    mod storage;
+    mod support;
+    mod trailers;
+    mod values;
+    mod verification;
+    mod warnings;
+}

@@ -1,0 +1,160 @@
+//! Manifests of released format versions stay readable for ever; `tests/compat/` keeps one of each.
+
+use fs_err as fs;
+use serde_json::{Value, json};
+
+use super::support::{DumpText, Flow, World};
+
+/// Made by flowlake 0.1.0 from inputs with something in every list: never to be written again.
+const VERSION_1: &str = include_str!("../compat/manifest-v1.json");
+
+/// A lake of which there is the manifest alone.
+fn world_of(manifest: &str) -> World {
+    let world = World::new();
+    fs::create_dir(world.path("lake")).expect("a directory");
+    fs::write(world.path("lake/manifest.json"), manifest).expect("it is written");
+    world
+}
+
+#[test]
+fn a_manifest_of_format_version_1_is_inspected_and_nothing_of_it_is_lost() {
+    let world = world_of(VERSION_1);
+    let text = world.about_lake("inspect").run().expect_code(0).stdout;
+    assert!(text.contains("manifest format 1"), "{text}");
+    let printed = world
+        .about_lake("inspect")
+        .arg("--json")
+        .run()
+        .expect_code(0)
+        .stdout;
+    let expected: Value = serde_json::from_str(VERSION_1).expect("JSON");
+    assert_eq!(serde_json::from_str::<Value>(&printed).expect("JSON"), expected);
+}
+
+#[test]
+fn a_lake_of_format_version_1_is_verified_against_its_manifest() {
+    let world = world_of(VERSION_1);
+    let outcome = world.about_lake("verify").arg("--json").run().expect_code(1);
+    let report: Value = serde_json::from_str(&outcome.stdout).expect("JSON");
+    let manifest: Value = serde_json::from_str(VERSION_1).expect("JSON");
+    let differences = report["differences"].as_array().expect("a list");
+    // Nothing but that its files are not here: its numbers agree.
+    assert!(
+        differences
+            .iter()
+            .all(|difference| difference["kind"] == "missing"),
+        "{differences:?}"
+    );
+    let files = manifest["files"].as_array().expect("a list").len();
+    let rejected = manifest["sources"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|source| source["rejected"] != 0)
+        .count();
+    assert_eq!(differences.len(), files + rejected);
+}
+
+#[test]
+fn a_lake_of_format_version_1_can_be_replaced() {
+    let world = world_of(VERSION_1);
+    world.add_dump("hub.json", DumpText::of([Flow::new()]).bytes());
+    world.build().run().expect_code(4);
+    world.build().arg("--replace").run().expect_code(0);
+    world.lake();
+}
+
+#[test]
+fn a_manifest_with_keys_of_the_future_is_still_read() {
+    let mut manifest: Value = serde_json::from_str(VERSION_1).expect("JSON");
+    manifest["somethingNew"] = json!({"a": 1});
+    manifest["files"][0]["another"] = json!([]);
+    world_of(&manifest.to_string())
+        .about_lake("inspect")
+        .run()
+        .expect_code(0);
+}
+
+#[test]
+fn a_manifest_of_a_newer_format_is_refused_with_a_word_about_it() {
+    let world = world_of("{\"formatVersion\": 2, \"files\": \"elsewhere\"}");
+    let outcome = world.about_lake("inspect").run().expect_code(3);
+    insta::assert_snapshot!(outcome.stderr, @"");
+    world.about_lake("verify").run().expect_code(3);
+}
+
+/// Keys in the order of the text, each once for all elements of a list; values are left out.
+fn keys(value: &Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let path = format!("{path}.{key}");
+                if !found.contains(&path) {
+                    found.push(path.clone());
+                }
+                keys(value, &path, found);
+            }
+        }
+        Value::Array(items) => items
+            .iter()
+            .for_each(|item| keys(item, &format!("{path}[]"), found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn todays_manifest_has_the_keys_of_the_one_that_is_kept() {
+    // Whoever adds a key adds a manifest with it here; whoever takes one away breaks those who read it.
+    let mut kept = Vec::new();
+    keys(&serde_json::from_str(VERSION_1).expect("JSON"), "", &mut kept);
+    let manifest = compat_world().built().manifest;
+    let mut today = Vec::new();
+    keys(&manifest, "", &mut today);
+    kept.sort_unstable();
+    today.sort_unstable();
+    assert_eq!(today, kept);
+}
+
+#[test]
+fn the_keys_of_a_manifest_are_in_a_fixed_order() {
+    let world = World::with_hub(&DumpText::of([Flow::new()]));
+    world.built();
+    let text = fs::read_to_string(world.path("lake/manifest.json")).expect("a manifest");
+    let top: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("  \"").and_then(|rest| rest.split_once("\":")))
+        .map(|(key, _)| key)
+        .collect();
+    insta::assert_snapshot!(top.join(" "), @"");
+    assert!(text.ends_with("}\n"));
+}
+
+/// The inputs of the manifest that is kept.
+fn compat_world() -> World {
+    use super::support::{DEVICE_MAC, OTHER_MAC, catalogue, device, pack};
+    let world = World::new();
+    let devices = [
+        device("hub", "iotGatewayHub", DEVICE_MAC) + "published_records = 6\n",
+        device("lamp", "lighting", OTHER_MAC),
+    ];
+    world.set_catalogue(&catalogue("[limits]\nmax_rejected_share = 0.5\n", &devices));
+    let hub = DumpText::default()
+        .flow(
+            &Flow::new()
+                .text("destinationIPv4Address", "2001:0db8::0001")
+                .text("flowEndReason", ""),
+        )
+        .flow(
+            &Flow::new()
+                .starting("2019-08-01 00:00:00.000")
+                .text("vlanId", "0x064"),
+        )
+        .flow(&Flow::inbound())
+        .flow(&Flow::new().raw("applicationLabel", "443").unanswered())
+        .spelled(&Flow::new(), "damaged")
+        .line("{\"dns\":{}}")
+        .trailer();
+    world.add_dump("hub.tar.gz", &pack::tar_gz("hub", hub.bytes()));
+    world.add_dump("nobody.json", b"");
+    world
+}

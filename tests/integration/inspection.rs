@@ -1,0 +1,129 @@
+//! `flowlake inspect`: what a lake holds and how it was made.
+
+use serde_json::Value;
+
+use super::support::{DEVICE_MAC, DumpText, Flow, OTHER_MAC, ROUTER_MAC, World, catalogue, device, pack};
+
+fn world() -> World {
+    let world = World::new();
+    let devices = [
+        device("hub", "iotGatewayHub", DEVICE_MAC),
+        device("lamp", "lighting", OTHER_MAC),
+    ];
+    world.set_catalogue(&catalogue("[limits]\nmax_rejected_share = 0.5\n", &devices));
+    let hub = DumpText::default()
+        .flow(&Flow::new())
+        .flow(&Flow::inbound())
+        .spelled(&Flow::new(), "damaged")
+        .trailer();
+    let lamp = (0..1200).map(|i| {
+        Flow::numbered(i)
+            .between(OTHER_MAC, ROUTER_MAC)
+            .text("flowEndReason", "")
+    });
+    world.add_dump("hub.tar.gz", &pack::tar_gz("hub", hub.bytes()));
+    world.add_dump("lamp.tar.gz", &pack::tar_gz("lamp", DumpText::of(lamp).bytes()));
+    world.built();
+    world
+}
+
+/// The lines below a title, without sizes.
+fn section(text: &str, title: &str) -> String {
+    let lines = text
+        .lines()
+        .skip_while(|line| *line != title)
+        .skip(1)
+        .take_while(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn inspect_says_what_is_in_a_lake_and_why() {
+    let text = world().about_lake("inspect").run().expect_code(0).stdout;
+    assert!(text.starts_with("test-set: Flows of a test\n"), "{text}");
+    for line in [
+        "  licence   CC0-1.0",
+        "  citation  Nobody: Nothing. Nowhere, 2019",
+        "  source    https://example.org/",
+    ] {
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line:?} is not in {text}"
+        );
+    }
+    assert!(text.contains("\n  holds     1,201 rows in 2 files, "), "{text}");
+    insta::assert_snapshot!(section(&text, "Row accounting"), @"");
+    insta::assert_snapshot!(section(&text, "Repairs"), @"");
+    insta::assert_snapshot!(section(&text, "Sources"), @"");
+    insta::assert_snapshot!(section(&text, "Warnings"), @"");
+    let dropped = section(&text, "Dropped columns");
+    assert_eq!(dropped.lines().count(), 1 + 15, "{dropped}");
+    let columns = section(&text, "Columns");
+    assert!(
+        columns
+            .lines()
+            .any(|line| line.starts_with("flowDurationMilliseconds") && line.contains("ms")),
+        "{columns}"
+    );
+    assert_eq!(
+        columns.lines().filter(|line| line.contains("directory")).count(),
+        2,
+        "{columns}"
+    );
+    let partitions = section(&text, "Partitions");
+    assert_eq!(partitions.lines().count(), 3, "{partitions}");
+    assert!(
+        text.lines().all(|line| line == line.trim_end()),
+        "no spaces at line ends"
+    );
+}
+
+#[test]
+fn inspect_as_json_is_the_manifest() {
+    let world = world();
+    let outcome = world.about_lake("inspect").arg("--json").run().expect_code(0);
+    let found: Value = serde_json::from_str(&outcome.stdout).expect("JSON");
+    assert_eq!(found, world.lake().manifest);
+    let manifest = fs_err::read_to_string(world.path("lake/manifest.json")).expect("a manifest");
+    assert_eq!(outcome.stdout, manifest, "in the same words");
+}
+
+#[test]
+fn inspect_needs_the_manifest_alone() {
+    let world = world();
+    let before = world.about_lake("inspect").run().stdout;
+    fs_err::remove_dir_all(world.path("lake/data")).expect("it goes");
+    assert_eq!(world.about_lake("inspect").run().expect_code(0).stdout, before);
+}
+
+#[test]
+fn what_is_no_lake_cannot_be_inspected() {
+    let outcome = World::new().about_lake("inspect").run().expect_code(3);
+    insta::assert_snapshot!(outcome.stderr, @"");
+}
+
+#[test]
+fn polars_reads_the_directory_as_one_table_with_its_partitions() {
+    use polars::prelude::{DataType, LazyFrame, ScanArgsParquet, col, len};
+    let world = world();
+    let data = world.path("lake/data");
+    let scan = || {
+        LazyFrame::scan_parquet(data.to_str().expect("UTF-8").into(), ScanArgsParquet::default())
+            .expect("a directory")
+    };
+    let frame = scan().collect().expect("one table");
+    assert_eq!(frame.height(), 1201);
+    for name in ["month", "deviceClass", "deviceName"] {
+        assert_eq!(
+            frame.column(name).expect(name).dtype(),
+            &DataType::String,
+            "{name}"
+        );
+    }
+    let counts = scan()
+        .group_by([col("deviceClass")])
+        .agg([len().alias("rows")])
+        .collect()
+        .expect("counts");
+    assert_eq!(counts.height(), 2);
+}

@@ -1,0 +1,286 @@
+//! Lines that are no usable flow: rejected with line, offset and reason, kept in `rejected/`, never fatal below a share.
+
+use fs_err as fs;
+use serde_json::json;
+
+use super::support::{DumpText, Flow, Lake, World};
+
+/// A lake of one good flow, the line, and another good flow; gives what was kept of the line.
+#[track_caller]
+fn reject(line: impl AsRef<[u8]>) -> serde_json::Value {
+    let dump = DumpText::default().flow(&Flow::numbered(1));
+    let offset = dump.offset();
+    let dump = dump
+        .spelled(&Flow::new(), line)
+        .flow(&Flow::numbered(2))
+        .trailer();
+    let lake = World::with_hub(&dump).lenient().built();
+    let accounting = json!({"read": 3, "kept": 2, "removed": {"toDevice": 0, "neither": 0}, "rejected": 1});
+    assert_eq!(lake.accounting(), accounting, "the rest is built");
+    assert_eq!(lake.column("IoTTransportPort"), [50_001, 50_002]);
+    let [rejected] = &lake.rejected("hub")[..] else {
+        panic!("not one rejected line")
+    };
+    assert_eq!((&rejected["dump"], &rejected["line"]), (&json!("hub"), &json!(2)));
+    assert_eq!(rejected["offset"], offset);
+    rejected.clone()
+}
+
+/// The reason of a rejection; the line must be kept as it was.
+#[track_caller]
+fn reason(line: &str) -> String {
+    let rejected = reject(line);
+    assert_eq!(rejected["text"], line, "nothing of the line is lost");
+    rejected["reason"].as_str().expect("a reason").to_owned()
+}
+
+#[test]
+fn a_line_that_is_not_json_is_rejected() {
+    insta::assert_snapshot!(reason("not JSON at all"), @"");
+    insta::assert_snapshot!(reason("{\"flows\":{\"flowStartMilliseconds\":nonsense}}"), @"");
+}
+
+#[test]
+fn a_line_that_is_cut_off_is_rejected() {
+    let line = Flow::new().line();
+    insta::assert_snapshot!(reason(&line[..line.len() / 2]), @"");
+    insta::assert_snapshot!(reason(&line[..line.len() - 1]), @"");
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_rejected_and_the_reason_names_field_and_value() {
+    insta::assert_snapshot!(reason(&Flow::new().text("protocolIdentifier", "six").line()), @"");
+    insta::assert_snapshot!(reason(&Flow::new().raw("sourceIPv4Address", "[192,0,2,1]").line()), @"");
+    insta::assert_snapshot!(reason(&Flow::new().raw("flowStartMilliseconds", "1561451789747").line()), @"");
+    insta::assert_snapshot!(reason(&Flow::new().raw("flowDurationMilliseconds", "true").line()), @"");
+    insta::assert_snapshot!(reason("{\"flows\":[1,2]}"), @"");
+    insta::assert_snapshot!(reason("[{\"flows\":{}}]"), @"");
+    insta::assert_snapshot!(reason("{}"), @"");
+}
+
+#[test]
+fn a_value_out_of_range_is_rejected_and_the_reason_names_the_range() {
+    insta::assert_snapshot!(reason(&Flow::new().number("destinationTransportPort", 65_536).line()), @"");
+    insta::assert_snapshot!(reason(&Flow::new().raw("packetTotalCount", "-1").line()), @"");
+    insta::assert_snapshot!(reason(&Flow::new().raw("octetTotalCount", "9223372036854775808").line()), @"");
+    insta::assert_snapshot!(reason(&Flow::new().raw("packetTotalCount", "1.5").line()), @"");
+    insta::assert_snapshot!(reason(&Flow::new().text("ipClassOfService", "0x100").line()), @"");
+    insta::assert_snapshot!(reason(&Flow::new().text("initialTCPFlags", "SYN").line()), @"");
+    insta::assert_snapshot!(reason(&Flow::new().text("sourceMacAddress", "02:00:00:00:00").line()), @"");
+    insta::assert_snapshot!(reason(&Flow::new().text("destinationIPv4Address", "198.51.100.256").line()), @"");
+    insta::assert_snapshot!(reason(&Flow::new().text("flowEndMilliseconds", "2019-02-29 00:00:00.000").line()), @"");
+}
+
+#[test]
+fn a_line_that_is_not_utf_8_is_rejected_and_kept_byte_for_byte() {
+    let line = [
+        b"{\"flows\":{\"collectorName\":\"".as_slice(),
+        &[0xff, 0xfe, 0x00, 0x80],
+        b"\"}}",
+    ]
+    .concat();
+    let rejected = reject(&line);
+    insta::assert_snapshot!(rejected["reason"].as_str().expect("a reason"), @"");
+    assert_eq!(rejected.get("text"), None);
+    let hexadecimal: String = line.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(rejected["textHex"], hexadecimal);
+}
+
+#[test]
+fn a_missing_required_field_is_named() {
+    for field in [
+        "flowStartMilliseconds",
+        "flowEndMilliseconds",
+        "protocolIdentifier",
+        "sourceIPv4Address",
+        "destinationIPv4Address",
+        "sourceMacAddress",
+        "destinationMacAddress",
+        "packetTotalCount",
+        "octetTotalCount",
+        "reversePacketTotalCount",
+        "reverseOctetTotalCount",
+    ] {
+        let found = reason(&Flow::new().without(field).line());
+        assert_eq!(found, format!("required but missing: {field}"));
+    }
+    let without_ends = Flow::new()
+        .without("sourceMacAddress")
+        .raw("destinationMacAddress", "null");
+    insta::assert_snapshot!(reason(&without_ends.line()), @"");
+}
+
+#[test]
+fn every_other_field_may_be_missing_and_is_null_then() {
+    let mut flow = Flow::new();
+    let optional = [
+        "flowDurationMilliseconds",
+        "reverseFlowDeltaMilliseconds",
+        "sourceTransportPort",
+        "flowAttributes",
+        "destinationTransportPort",
+        "reverseFlowAttributes",
+        "initialTCPFlags",
+        "unionTCPFlags",
+        "reverseInitialTCPFlags",
+        "flowEndReason",
+        "smallPacketCount",
+        "bytesPerPacket",
+        "reverseMaxPacketSize",
+    ];
+    for field in optional {
+        flow = flow.without(field);
+    }
+    let row = World::with_hub(&DumpText::of([flow])).built().row();
+    for column in [
+        "reverseFlowDeltaMilliseconds",
+        "IoTTransportPort",
+        "serverTransportPort",
+        "flowAttributes",
+        "reverseFlowAttributes",
+        "initialTCPFlags",
+        "unionTCPFlags",
+        "reverseInitialTCPFlags",
+        "flowEndReason",
+        "smallPacketCount",
+        "bytesPerPacket",
+        "reverseMaxPacketSize",
+    ] {
+        assert!(row[column].is_null(), "{column}: {}", row[column]);
+    }
+    assert_eq!(row["flowDurationMilliseconds"], 1500, "it follows from the times");
+    assert_eq!(row["protocolName"], "TCP");
+    assert_eq!(row["serviceType"], "Other", "without a port there is no service");
+}
+
+#[test]
+fn the_reason_of_a_line_with_several_faults_names_the_first_field_of_the_schema() {
+    let flow = Flow::new()
+        .number("destinationTransportPort", 70_000)
+        .number("protocolIdentifier", 300);
+    let found = reason(&flow.without("flowStartMilliseconds").line());
+    assert!(found.starts_with("protocolIdentifier: "), "{found}");
+}
+
+#[test]
+fn rejected_lines_of_all_kinds_are_kept_in_order_with_line_and_offset() {
+    let good = Flow::new();
+    let bad = [
+        "first".to_owned(),
+        String::new(),
+        good.clone().without("protocolIdentifier").line(),
+        "\t".to_owned(),
+    ];
+    let mut dump = DumpText::default().flow(&good);
+    let mut expected = Vec::new();
+    for (i, line) in bad.iter().enumerate() {
+        if !line.trim().is_empty() {
+            expected.push(json!([i + 2, dump.offset(), line]));
+        }
+        dump = dump.line(line);
+    }
+    let lake = World::with_hub(&dump.trailer()).lenient().built();
+    let rejected = lake.rejected("hub");
+    let found: Vec<_> = rejected
+        .iter()
+        .map(|line| json!([line["line"], line["offset"], line["text"]]))
+        .collect();
+    assert_eq!(
+        found, expected,
+        "blank lines are no records and nothing to reject"
+    );
+    assert_eq!(lake.source()["rejected"], 2);
+    assert!(lake.warnings().contains(&"linesRejected"));
+}
+
+#[test]
+fn a_lake_without_rejected_lines_has_no_place_for_them() {
+    let lake = World::with_hub(&DumpText::of([Flow::new()])).built();
+    assert!(!lake.path("rejected").exists());
+}
+
+#[test]
+fn above_max_rejected_share_nothing_is_published_and_the_first_lines_are_named() {
+    let mut dump = DumpText::default();
+    for number in 0..995 {
+        dump = dump.flow(&Flow::numbered(number));
+    }
+    for line in ["a", "b", "c", "d", "e"] {
+        dump = dump.spelled(&Flow::new(), line);
+    }
+    let world = World::with_hub(&dump.trailer());
+    let outcome = world.build().run().expect_code(1);
+    insta::assert_snapshot!(outcome.stderr, @"");
+    assert_eq!(outcome.stdout, "");
+    world.expect_nothing_published();
+}
+
+#[test]
+fn exactly_max_rejected_share_is_allowed() {
+    // 1 of 1000 is 0.1 %, the default.
+    let mut dump = DumpText::default().spelled(&Flow::new(), "not a flow");
+    for number in 0..999 {
+        dump = dump.flow(&Flow::numbered(number));
+    }
+    let lake = World::with_hub(&dump.trailer()).built();
+    assert_eq!(lake.manifest["rowAccounting"]["rejected"], 1);
+}
+
+#[test]
+fn max_rejected_share_holds_for_each_dump_and_can_be_set() {
+    let dump = DumpText::default()
+        .spelled(&Flow::new(), "not a flow")
+        .flow(&Flow::new())
+        .trailer();
+    let world = World::with_hub(&dump).with_limits("max_rejected_share = 0.49");
+    world
+        .build()
+        .run()
+        .expect_code(1)
+        .expect_says(["dump hub: 1 of 2 flows rejected (50.000 %)"]);
+    world.expect_nothing_published();
+    let world = world.with_limits("max_rejected_share = 0.5");
+    assert_eq!(world.built().manifest["rowAccounting"]["rejected"], 1);
+}
+
+#[test]
+fn too_many_rejected_lines_leave_the_old_lake_as_it_was() {
+    let world = World::with_hub(&DumpText::of([Flow::new()]));
+    world.built();
+    let before = super::support::tree(&world.path("lake"));
+    let damaged = DumpText::default().spelled(&Flow::new(), "not a flow").trailer();
+    world.add_dump(
+        "hub.tar.gz",
+        &super::support::pack::tar_gz("hub", damaged.bytes()),
+    );
+    world.build().arg("--replace").run().expect_code(1);
+    assert_eq!(super::support::tree(&world.path("lake")), before);
+    world.expect_no_staging();
+}
+
+#[test]
+fn a_dump_of_which_every_line_is_rejected_can_still_be_kept() {
+    let dump = DumpText::default().line("x").line("y");
+    let world = World::with_hub(&dump).lenient();
+    let lake = world.built();
+    assert_eq!(lake.accounting()["rejected"], 2);
+    assert_eq!(lake.files(), Vec::<String>::new());
+    assert_eq!(lake.rejected("hub").len(), 2);
+}
+
+#[test]
+fn the_file_of_rejected_lines_is_named_after_the_dump_whatever_is_in_its_name() {
+    use super::support::{DEVICE_MAC, catalogue, device, pack};
+    let world = World::new();
+    let entry = device("oneShot", "remoteController", DEVICE_MAC).replace("\"oneShot\"\n", "\"oneShot\"\n");
+    let entry = entry.replace("archive = \"oneShot\"", "archive = \"one_shot! (b)-2\"");
+    world.set_catalogue(&catalogue("[limits]\nmax_rejected_share = 1.0\n", &[entry]));
+    let dump = DumpText::default().flow(&Flow::new()).line("lost").trailer();
+    world.add_dump(
+        "one_shot! (b)-2.tar.gz",
+        &pack::tar_gz("one_shot! (b)-2", dump.bytes()),
+    );
+    let lake: Lake = world.built();
+    let text = fs::read_to_string(lake.path("rejected/one_shot! (b)-2.ndjson")).expect("rejected lines");
+    assert!(text.contains("\"text\":\"lost\""), "{text}");
+}

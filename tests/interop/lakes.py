@@ -1,0 +1,171 @@
+"""Lakes to test on: builds them with the binary, and knows what they were built from."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dumps import find_parts, read_records
+from flows_oracle import Recomputed, recompute
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+KDDI_CATALOGUE = REPOSITORY / "config" / "kddi-iot-2019.toml"
+
+# Long enough for the slowest machine; what hangs must end all the same.
+_TIMEOUT_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device of a catalogue."""
+
+    name: str
+    device_class: str
+    mac: str
+    dump: str
+    published_records: int | None
+
+
+@dataclass
+class Lake:
+    """A lake that was built, beside the dumps and the catalogue it was built from."""
+
+    name: str
+    root: Path
+    input: Path
+    devices: list[Device]
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        return json.loads((self.root / "manifest.json").read_text())
+
+    @cached_property
+    def expected(self) -> dict[str, Recomputed]:
+        """What the oracle makes of each dump, by dump name."""
+        return {
+            device.dump: recompute(read_records(self.parts(device)), device.name, device.mac) for device in self.devices
+        }
+
+    def parts(self, device: Device) -> list[Path]:
+        return find_parts(self.input, device.dump)
+
+    def duckdb_source(self) -> str:
+        """What a query in DuckDB selects from to read the whole directory."""
+        return f"read_parquet('{self.root}/data/**/*.parquet', hive_partitioning = true)"
+
+    def data_files(self) -> list[Path]:
+        """The data files that are there, whether the manifest lists them or not."""
+        return sorted(path for path in (self.root / "data").rglob("*") if path.is_file())
+
+
+def binary() -> Path:
+    """The program under test."""
+    if named := os.environ.get("FLOWLAKE_BIN"):
+        return Path(named)
+    return Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")) / "release" / "flowlake"
+
+
+def real_data() -> Path:
+    """Where real dumps lie on machines that have them. They are no part of the repository."""
+    return Path(os.environ.get("FLOWLAKE_REAL_DATA", REPOSITORY.parent / "shared" / "data"))
+
+
+def read_catalogue(path: Path) -> list[Device]:
+    catalogue = tomllib.loads(path.read_text())
+    return [
+        Device(
+            entry["name"],
+            entry["class"],
+            entry["mac"].lower(),
+            entry["archive"],
+            entry.get("published_records"),
+        )
+        for entry in catalogue["device"]
+    ]
+
+
+def write_iot_sentinel_catalogue(devices_csv: Path, target: Path) -> None:
+    """A catalogue for the IoT Sentinel dumps from the table that lies beside them."""
+    lines = [
+        "[dataset]",
+        'name = "iot-sentinel"',
+        'title = "IoT Sentinel captures"',
+        'licence = "unknown"',
+        "redistribution = false",
+        'citation = "IoT Sentinel, 2017"',
+        'url = "https://example.org/iot-sentinel"',
+    ]
+    with devices_csv.open(newline="") as table:
+        for row in csv.DictReader(table):
+            lines += [
+                "",
+                "[[device]]",
+                f'name = "{row["device"]}"',
+                f'title = "{row["device"]}"',
+                f'class = "{camel_case(row["category"])}"',
+                f'class_title = "{row["category"].replace("-", " ").capitalize()}"',
+                f'mac = "{row["mac"]}"',
+                f'archive = "{row["device"]}"',
+                f"published_records = {row['flows']}",
+            ]
+            if row["archive_parts"] != "1":
+                lines.append(f"parts = {row['archive_parts']}")
+    target.write_text("\n".join(lines) + "\n")
+
+
+def camel_case(text: str) -> str:
+    first, *rest = re.findall(r"[a-z0-9]+", text.lower())
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Runs flowlake and returns what it said; anything but success is an error that shows it."""
+    # Everything in a lake is UTC, so a machine elsewhere must make no difference.
+    environment = os.environ | {"TZ": "Asia/Tokyo"}
+    done = subprocess.run(
+        [binary(), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_SECONDS,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    if done.returncode != 0:
+        command = " ".join(["flowlake", *map(str, arguments)])
+        raise AssertionError(f"`{command}` ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def build_sample(directory: Path) -> Lake:
+    """A lake of synthetic dumps of all devices, made by the binary's own generator."""
+    dumps, root = directory / "dumps", directory / "lake"
+    run("sample", "--output", dumps, "--scale", "0.001", "--seed", "7")
+    catalogue = dumps / "catalogue.toml"
+    run("build", "--config", catalogue, "--input", dumps, "--output", root)
+    return Lake("sample", root, dumps, read_catalogue(catalogue))
+
+
+def build_kddi(directory: Path) -> Lake:
+    """A lake of the one real KDDI-IoT-2019 dump that developers have."""
+    dumps, root = real_data() / "kddi-iot-2019", directory / "lake"
+    device = "mouseComputerRoomHub"
+    run("build", "--config", KDDI_CATALOGUE, "--input", dumps, "--output", root, "--device", device)
+    return Lake("kddi-iot-2019", root, dumps, [d for d in read_catalogue(KDDI_CATALOGUE) if d.name == device])
+
+
+def build_iot_sentinel(directory: Path) -> Lake:
+    """A lake of the IoT Sentinel dumps: two devices with one MAC address, one archive in two parts."""
+    dumps, root = real_data() / "iot-sentinel", directory / "lake"
+    catalogue = directory / "iot-sentinel.toml"
+    write_iot_sentinel_catalogue(dumps / "devices.csv", catalogue)
+    run("build", "--config", catalogue, "--input", dumps, "--output", root)
+    return Lake("iot-sentinel", root, dumps, read_catalogue(catalogue))
