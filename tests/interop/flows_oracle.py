@@ -201,9 +201,7 @@ def flow_row(flow: dict[str, Any], device: str) -> dict[str, Any]:
         "flowEndMillisecondsTime": time_of_day(end),
         "flowDurationMilliseconds": duration,
         "reverseFlowDeltaMilliseconds": reverse_delta(
-            required(flow, "flowDurationMilliseconds"),
-            required(flow, "reverseFlowDeltaMilliseconds"),
-            duration,
+            flow.get("flowDurationMilliseconds"), flow.get("reverseFlowDeltaMilliseconds"), duration
         ),
         "flowAttributes": bits(flow.get("flowAttributes")),
         "reverseFlowAttributes": bits(flow.get("reverseFlowAttributes")),
@@ -243,17 +241,21 @@ def to_millis(time: datetime) -> int:
     return (time - _EPOCH) // timedelta(milliseconds=1)
 
 
-def reverse_delta(written_duration: int | Decimal, written_delta: int | Decimal, duration: int) -> int:
+def reverse_delta(
+    written_duration: int | Decimal | None, written_delta: int | Decimal | None, duration: int
+) -> int | None:
     """The delay until the reverse direction's first packet, in ms; the unit it is written in is told by the duration.
 
     Exporters of the 1.x line write seconds, those of 2.x milliseconds, under the same name. Only the duration beside it
     can be compared with something known: end − start. Where that leaves it open (a flow of at most 1 ms fits both),
     the answer has to lie within the flow.
     """
+    if written_delta is None:
+        return None
     in_seconds = to_whole(written_delta * 1000)
     in_millis = to_whole(written_delta)
-    reads_as_seconds = abs(written_duration * 1000 - duration) <= 1
-    reads_as_millis = abs(written_duration - duration) <= 1
+    reads_as_seconds = written_duration is not None and abs(written_duration * 1000 - duration) <= 1
+    reads_as_millis = written_duration is not None and abs(written_duration - duration) <= 1
     if reads_as_seconds != reads_as_millis:
         return in_seconds if reads_as_seconds else in_millis
     return in_seconds if in_seconds <= duration + 1 else in_millis
@@ -272,14 +274,14 @@ def mac_address(text: str) -> str:
 
 
 def address_pair(source: str, destination: str) -> tuple[str, str]:
-    """Both addresses of a flow, canonical. IPv6 stands under the IPv4 keys; one that is not on both ends is 0.0.0.0."""
+    """Both addresses of a flow, canonical. IPv6 stands under the IPv4 keys; `::` opposite IPv4 is 0.0.0.0."""
     both_v6 = ":" in source and ":" in destination
     return _address(source, both_v6), _address(destination, both_v6)
 
 
 def _address(text: str, v6: bool) -> str:
     try:
-        if v6:
+        if v6 or (":" in text and text != "::"):
             address = ipaddress.IPv6Address(text)
             # RFC 5952, section 5: Python writes these with dots from 3.13 on only.
             return f"::ffff:{address.ipv4_mapped}" if address.ipv4_mapped else str(address)

@@ -58,7 +58,7 @@ pub(crate) enum Command {
 #[command(after_help = "\
 Examples:
   flowlake build --config kddi-iot-2019 --input dumps/ --output lake/
-  flowlake build --config my-devices.toml --input dumps/ --output lake/ --device kitchenHub --replace")]
+  flowlake build --config my.toml --input dumps/ --device kitchenHub --replace")]
 pub(crate) struct BuildArgs {
     /// Catalogue of devices: a TOML file, or the name of a built-in one (kddi-iot-2019)
     #[arg(long, value_name = "FILE")]

@@ -131,12 +131,12 @@ impl Progress {
                 // Progress that nobody can see is no reason to stop.
                 let _ = writeln!(
                     io::stderr().lock(),
-                    "[{number}/{}] {}: {} flows read, {} kept, {} rejected, {} in {:.1} s",
+                    "[{number}/{}] {}: {} flows read, {} kept, {} rejected, {} of JSON; {:.1} s since the start",
                     self.dumps.len(),
                     fragment.task.dump.name,
-                    totals.records.flows + totals.rejected,
-                    totals.kept,
-                    totals.rejected,
+                    HumanCount(totals.records.flows + totals.rejected),
+                    HumanCount(totals.kept),
+                    HumanCount(totals.rejected),
                     HumanBytes(self.dumps[i].bytes_decompressed.load(Ordering::Relaxed)),
                     self.begun.elapsed().as_secs_f64(),
                 );

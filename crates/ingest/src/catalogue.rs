@@ -152,8 +152,7 @@ impl Catalogue {
     /// or archive listed twice, a MAC address or slug that is none.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
-        let text =
-            fs_err::read_to_string(path).map_err(|error| ConfigError::whole(&file, error.to_string()))?;
+        let text = fs_err::read_to_string(path).map_err(|error| ConfigError::unreadable(&error))?;
         Self::parse(&text, &file)
     }
 

@@ -66,6 +66,8 @@ pub struct Discovery {
     pub without_device: Vec<Dump>,
     /// Devices of the catalogue without a dump, in its order.
     pub without_dump: Vec<Device>,
+    /// Files that look like part of a dump but are named in no way that is known, ordered.
+    pub unused_files: Vec<String>,
 }
 
 /// Finds the dumps in a directory (not below it) and matches them to devices.
@@ -74,6 +76,7 @@ pub struct Discovery {
 /// [`IngestError`] when the directory cannot be listed, a part of a split archive is missing, or a dump is there twice.
 pub fn discover(directory: &Path, catalogue: &Catalogue) -> Result<Discovery, IngestError> {
     let mut files: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
+    let mut unused_files = Vec::new();
     for entry in fs_err::read_dir(directory)? {
         let entry = entry?;
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
@@ -84,6 +87,9 @@ pub fn discover(directory: &Path, catalogue: &Catalogue) -> Result<Discovery, In
             continue;
         }
         let Some((stem, format, number)) = parse_name(&name) else {
+            if SUFFIXES.iter().any(|(suffix, _)| name.contains(suffix)) {
+                unused_files.push(name);
+            }
             continue;
         };
         let stem = stem.to_owned();
@@ -117,10 +123,12 @@ pub fn discover(directory: &Path, catalogue: &Catalogue) -> Result<Discovery, In
         .filter(|device| !matched.iter().any(|(dump, _)| dump.name == device.archive))
         .cloned()
         .collect();
+    unused_files.sort_unstable();
     Ok(Discovery {
         matched,
         without_device,
         without_dump,
+        unused_files,
     })
 }
 

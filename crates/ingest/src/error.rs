@@ -24,10 +24,10 @@ impl fmt::Display for Location {
 
 /// A configuration file that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{location}: {message}")]
+#[error("{}{message}", location.as_ref().map(|location| format!("{location}: ")).unwrap_or_default())]
 pub struct ConfigError {
-    /// Where.
-    pub location: Location,
+    /// Where; absent when the message says it.
+    pub location: Option<Location>,
     /// What is wrong and what is expected.
     pub message: String,
 }
@@ -41,24 +41,40 @@ impl ConfigError {
             .filter(|&&b| b == b'\n')
             .count()
             + 1;
-        Self {
-            location: Location {
+        Self::located(
+            Location {
                 file: file.to_owned(),
                 line: Some(line),
             },
-            message: message.into(),
-        }
+            message,
+        )
     }
 
     /// An error about a file as a whole.
     #[must_use]
     pub fn whole(file: &str, message: impl Into<String>) -> Self {
-        Self {
-            location: Location {
+        Self::located(
+            Location {
                 file: file.to_owned(),
                 line: None,
             },
+            message,
+        )
+    }
+
+    fn located(location: Location, message: impl Into<String>) -> Self {
+        Self {
+            location: Some(location),
             message: message.into(),
+        }
+    }
+
+    /// A file that cannot be read; the I/O error names it.
+    #[must_use]
+    pub fn unreadable(error: &io::Error) -> Self {
+        Self {
+            location: None,
+            message: error.to_string(),
         }
     }
 

@@ -380,8 +380,8 @@ pub struct Totals {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Warning {
-    /// Kind: `trailerMissing`, `trailerMismatch`, `publishedCountDiffers`, `reasonContradicted`, `deviceWithoutDump`,
-    /// `dumpWithoutDevice`, `unknownFields`.
+    /// Kind: `trailerMissing`, `trailerMismatch`, `publishedCountDiffers`, `linesRejected`, `unknownFields`,
+    /// `reasonContradicted`, `deviceWithoutDump`, `dumpWithoutDevice`, `fileNotUsed`.
     pub kind: String,
     /// What it is about: a dump, a device or a column.
     pub subject: String,

@@ -10,6 +10,7 @@ use std::hash::Hash;
 
 use flowlake_ingest::schema::{FIELDS, Kind, field_index};
 use polars::prelude::{Column, PolarsResult};
+use polars_arrow::temporal_conversions::timestamp_ms_to_datetime;
 
 use crate::kernels::flag_letters;
 use crate::recipe::Claim;
@@ -93,6 +94,8 @@ impl ColumnEvidence {
     pub fn count(&mut self, column: &Column) -> PolarsResult<()> {
         self.rows += column.len() as u64;
         self.nulls += column.null_count() as u64;
+        // Timestamps are counted as the numbers behind them.
+        let column = column.to_physical_repr();
         match &mut self.values {
             Values::Numbers(counts) => {
                 // Values come in long runs: a run costs one look-up.
@@ -166,6 +169,28 @@ impl ColumnEvidence {
 }
 
 impl EvidenceSummary {
+    /// What the evidence shows of a claim, in words.
+    #[must_use]
+    pub fn finding(&self, claim: Claim) -> String {
+        let (top, share) = self
+            .most_frequent
+            .as_ref()
+            .map_or((0, 0.0), |value| (value.rows, value.share));
+        match claim {
+            Claim::Constant | Claim::NotInProduct => format!("{} distinct values were seen", self.distinct),
+            Claim::NearConstant { min_share } => format!(
+                "its most frequent value has {:.3} % of the rows, not {:.3} %",
+                share * 100.0,
+                min_share * 100.0
+            ),
+            Claim::Noise => format!(
+                "beside the most frequent value, {} rows hold only {} values",
+                self.rows - self.nulls - top,
+                self.distinct.saturating_sub(1)
+            ),
+        }
+    }
+
     /// Whether it contradicts a claim. Without rows nothing is contradicted.
     #[must_use]
     pub fn contradicts(&self, claim: Claim) -> bool {
@@ -191,6 +216,10 @@ fn number_text(value: i64, kind: Option<Kind>) -> String {
     match kind {
         Some(Kind::Hex(_)) => format!("0x{value:x}"),
         Some(Kind::TcpFlags) => flag_letters(value as u8),
+        Some(Kind::Thousandths) => format!("{}.{:03}", value / 1000, value % 1000),
+        Some(Kind::Timestamp) => timestamp_ms_to_datetime(value)
+            .format("%Y-%m-%d %H:%M:%S%.3f")
+            .to_string(),
         _ => value.to_string(),
     }
 }
@@ -418,6 +447,24 @@ mod tests {
         assert_eq!(whole.rows, merged.rows);
         // The same set of values gives the same registers, however it was cut.
         assert_eq!(whole.distinct, merged.distinct);
+    }
+
+    #[test]
+    fn values_are_shown_as_they_were_written() {
+        let shown = |field: &str, value: i64| {
+            let mut evidence = ColumnEvidence::new(field);
+            evidence
+                .count(&numbers([Some(value)].into_iter()))
+                .expect("numbers");
+            evidence.summary().most_frequent.expect("a value").value
+        };
+        assert_eq!(shown("reverseFlowDeltaMilliseconds", 20), "0.020");
+        assert_eq!(shown("unionTCPFlags", 0x12), "AS");
+        assert_eq!(
+            shown("flowEndMilliseconds", 1_561_451_789_747),
+            "2019-06-25 08:36:29.747"
+        );
+        assert_eq!(shown("tcpSequenceNumber", 0xbeef), "0xbeef");
     }
 
     #[test]

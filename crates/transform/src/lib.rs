@@ -19,6 +19,8 @@ pub use direction::{DIRECTION, Directions};
 pub use error::TransformError;
 pub use evidence::{ColumnEvidence, EvidenceSummary, MostFrequentValue};
 pub use plan::{OutputColumn, OutputType};
-pub use recipe::{Claim, Derivation, DroppedField, FilterRule, LookupTable, OutputSpec, Recipe, Role};
+pub use recipe::{
+    Claim, Derivation, DroppedField, FLOW_START, FilterRule, LookupTable, OutputSpec, Recipe, Role,
+};
 pub use repair::Repair;
 pub use transformer::{FlowBatch, Transformer};

@@ -76,6 +76,8 @@ fn output_column(recipe: &Recipe, spec: &OutputSpec) -> OutputColumn {
         Derivation::Copy(name) => {
             let made = if name == DEVICE_NAME {
                 "the device the catalogue gives to the dump".to_owned()
+            } else if name == DIRECTION {
+                "which end has the MAC address of the device".to_owned()
             } else {
                 copy_derivation(recipe, name)
             };

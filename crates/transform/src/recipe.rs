@@ -203,6 +203,9 @@ struct DroppedEntry {
 /// Columns a recipe can use that are no raw fields.
 pub(crate) const DEVICE_NAME: &str = "deviceName";
 
+/// The column that says which month a row belongs to.
+pub const FLOW_START: &str = "flowStartMilliseconds";
+
 /// Columns that are directory names and so cannot be in the files.
 const PARTITION_COLUMNS: [&str; 2] = ["month", "deviceClass"];
 
@@ -213,8 +216,7 @@ impl Recipe {
     /// [`ConfigError`] naming the file, and the line when one is to blame.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
-        let text =
-            fs_err::read_to_string(path).map_err(|error| ConfigError::whole(&file, error.to_string()))?;
+        let text = fs_err::read_to_string(path).map_err(|error| ConfigError::unreadable(&error))?;
         Self::parse(&text, &file)
     }
 
@@ -290,10 +292,21 @@ impl Recipe {
         for entry in parsed.column {
             let offset = entry.name.span().start;
             let name = entry.name.into_inner();
-            if columns.iter().any(|column| column.name == name) {
-                return Err(at(offset, format!("column `{name}` is there twice")));
+            // Compared without case, as SQL engines do.
+            if columns
+                .iter()
+                .any(|column| column.name.eq_ignore_ascii_case(&name))
+            {
+                return Err(at(
+                    offset,
+                    format!("column `{name}` is there twice (case makes no difference)"),
+                ));
             }
-            if name.is_empty() || PARTITION_COLUMNS.contains(&name.as_str()) {
+            if name.is_empty()
+                || PARTITION_COLUMNS
+                    .iter()
+                    .any(|column| column.eq_ignore_ascii_case(&name))
+            {
                 return Err(at(
                     offset,
                     format!("column `{name}` cannot be in the files: it is a partition column"),
@@ -352,6 +365,9 @@ impl Recipe {
             dropped,
         };
         recipe
+            .check_flow_start()
+            .map_err(|message| ConfigError::whole(file, message))?;
+        recipe
             .check_fields_accounted()
             .map_err(|message| ConfigError::whole(file, message))?;
         Ok(recipe)
@@ -369,6 +385,21 @@ impl Recipe {
                 .get(table)
                 .map(|table| table.keys.clone())
                 .unwrap_or_default(),
+        }
+    }
+
+    /// Months are told by [`FLOW_START`], which a reader of a lake finds as its first timestamp.
+    fn check_flow_start(&self) -> Result<(), String> {
+        let timestamp = |column: &&OutputSpec| {
+            matches!(&column.derivation, Derivation::Copy(name)
+                if field_index(name).is_some_and(|i| FIELDS[i].kind == Kind::Timestamp))
+        };
+        let copied = Derivation::Copy(FLOW_START.to_owned());
+        match self.columns.iter().find(timestamp) {
+            Some(first) if first.name == FLOW_START && first.derivation == copied => Ok(()),
+            _ => Err(format!(
+                "the first timestamp column must be `{FLOW_START}`, copied from the field: it tells the month of a row"
+            )),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::evidence::ColumnEvidence;
 use crate::kernels::canonical_mac;
 use crate::plan::{OutputColumn, output_columns, output_expressions};
 use crate::recipe::Recipe;
-use crate::repair::{DESTINATION_MAC, SOURCE_MAC, repaired_columns, touched};
+use crate::repair::{DESTINATION_MAC, SOURCE_MAC, repaired, repaired_columns, touched};
 
 /// All that these plans need of the optimiser: they have no joins, scans or filters, and are made anew for every batch.
 const PLAN: OptFlags = OptFlags::TYPE_COERCION.union(OptFlags::SIMPLIFY_EXPR);
@@ -36,6 +36,9 @@ pub struct Transformer {
     output: Vec<Expr>,
     repaired: Vec<Expr>,
     touched: Vec<Expr>,
+    /// Whether a rule looks at a field that is repaired. Otherwise rows are removed first: what is not kept need not be
+    /// repaired.
+    repair_first: bool,
 }
 
 impl Transformer {
@@ -51,6 +54,7 @@ impl Transformer {
             output: output_expressions(recipe, &device.name),
             repaired: repaired_columns(&recipe.repairs),
             touched,
+            repair_first: recipe.filters.iter().any(|rule| rule.column != DIRECTION),
             recipe: recipe.clone(),
             device: device.clone(),
         }
@@ -75,7 +79,17 @@ impl Transformer {
             }
         };
         let (flows, directions) = self.with_directions(flows).map_err(failed("tell directions"))?;
+        let flows = if self.repair_first {
+            self.repair(flows).map_err(failed("repair values"))?
+        } else {
+            flows
+        };
         let (kept, removed) = self.filter(flows).map_err(failed("filter rows"))?;
+        let kept = if self.repair_first {
+            kept
+        } else {
+            self.repair(kept).map_err(failed("repair values"))?
+        };
         let evidence = self.evidence(&kept).map_err(failed("count evidence"))?;
         let (rows, repairs) = self.derive(kept).map_err(failed("derive columns"))?;
         Ok(FlowBatch {
@@ -102,7 +116,10 @@ impl Transformer {
         let mut kept: Option<BooleanChunked> = None;
         let mut removed = Vec::with_capacity(self.recipe.filters.len());
         for rule in &self.recipe.filters {
-            let column = flows.column(&rule.column)?.str()?;
+            let column = match flows.column(&repaired(&rule.column)) {
+                Ok(column) => column.str()?,
+                Err(_) => flows.column(&rule.column)?.str()?,
+            };
             let holds: BooleanChunked = column
                 .iter()
                 .map(|value| value.is_some_and(|value| rule.values.iter().any(|listed| listed == value)))
@@ -133,9 +150,15 @@ impl Transformer {
             .collect()
     }
 
-    fn derive(&self, kept: DataFrame) -> PolarsResult<(DataFrame, Vec<u64>)> {
-        let repaired = kept.lazy().with_optimizations(PLAN).with_columns(&self.repaired);
-        let repaired = repaired.collect()?;
+    fn repair(&self, flows: DataFrame) -> PolarsResult<DataFrame> {
+        flows
+            .lazy()
+            .with_optimizations(PLAN)
+            .with_columns(&self.repaired)
+            .collect()
+    }
+
+    fn derive(&self, repaired: DataFrame) -> PolarsResult<(DataFrame, Vec<u64>)> {
         let mut repairs = Vec::with_capacity(self.touched.len());
         if !self.touched.is_empty() {
             let counts = repaired

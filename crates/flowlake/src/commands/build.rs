@@ -10,7 +10,7 @@ use flowlake_partition::manifest::{Manifest, Warning};
 use flowlake_partition::publish::{PublishMode, Staging};
 use flowlake_partition::table::TableSchema;
 use flowlake_partition::writer::WriterOptions;
-use flowlake_transform::{Recipe, Transformer};
+use flowlake_transform::{FLOW_START, Recipe, Transformer};
 
 use crate::cli::{BuildArgs, ProgressMode, threads};
 use crate::exit::{Exit, Failure};
@@ -18,9 +18,6 @@ use crate::pipeline::plan::plan;
 use crate::pipeline::{commit, pool};
 use crate::progress::Progress;
 use crate::{resources, table};
-
-/// The column that says which month a row belongs to.
-const FLOW_START: &str = "flowStartMilliseconds";
 
 /// What a build needs to know.
 pub(crate) struct Request<'a> {

@@ -70,7 +70,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
 
     say("\n3. Every byte checked against the manifest\n")?;
     let report = verify(&lake, VerifyOptions { quick: false, jobs })?;
-    super::verify::print(&mut io::stdout().lock(), &report)?;
+    super::verify::print(&mut io::stdout().lock(), &report, false)?;
     if !report.is_clean() {
         return Ok(Exit::Differences);
     }

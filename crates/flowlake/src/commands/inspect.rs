@@ -103,6 +103,7 @@ fn print(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
         vec![
             column.name.clone(),
             column.reason.clone(),
+            count(evidence.nulls),
             format!("{about}{}", count(evidence.distinct)),
             top.map(|top| top.value.clone()).unwrap_or_default(),
             top.map(|top| format!("{:.3} %", top.share * 100.0))
@@ -114,7 +115,15 @@ fn print(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
         out,
         "{}",
         table(
-            &["name", "reason", "distinct", "most frequent", "share", ""],
+            &[
+                "name",
+                "reason",
+                "nulls",
+                "distinct",
+                "most frequent",
+                "share",
+                ""
+            ],
             2,
             rows
         )

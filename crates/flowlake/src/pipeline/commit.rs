@@ -292,10 +292,10 @@ fn dropped_columns(
                 kind: "reasonContradicted".to_owned(),
                 subject: field.name.clone(),
                 message: format!(
-                    "column {} is dropped as `{}`, but {} distinct values were seen",
+                    "column {} is dropped as `{}`, but {}",
                     field.name,
                     field.claim.name(),
-                    summary.distinct
+                    summary.finding(field.claim)
                 ),
             });
         }

@@ -17,7 +17,7 @@ const READ_AHEAD: usize = 2;
 /// The state of one dump.
 pub(crate) struct Lane {
     /// Absent while somebody reads, and after the end.
-    pub(crate) reader: Option<DumpReader>,
+    pub(crate) reader: Option<Box<DumpReader>>,
     pub(crate) read_to_end: bool,
     /// Number of the next chunk to be read.
     pub(crate) next_read: u64,
@@ -26,11 +26,11 @@ pub(crate) struct Lane {
     /// Chunks read whose rows were not taken yet, wherever they are.
     pub(crate) in_flight: usize,
     /// Results that wait for their turn.
-    pub(crate) processed: BTreeMap<u64, Processed>,
+    pub(crate) processed: BTreeMap<u64, Box<Processed>>,
     /// Number of the chunk whose result is taken next.
     pub(crate) next_taken: u64,
     /// Absent while somebody uses it.
-    pub(crate) sink: Option<TaskSink>,
+    pub(crate) sink: Option<Box<TaskSink>>,
     pub(crate) row_groups: VecDeque<RowGroup>,
     /// Row groups made whose bytes were not stored yet, wherever they are.
     pub(crate) unstored: usize,
@@ -43,26 +43,26 @@ pub(crate) struct Lane {
 
 /// Something a thread can do for a lane. What it needs was taken out of the lane.
 pub(crate) enum Work {
-    Read(DumpReader, Vec<u8>),
+    Read(Box<DumpReader>, Vec<u8>),
     Process(u64, Chunk),
-    Take(TaskSink, Processed),
+    Take(Box<TaskSink>, Box<Processed>),
     Encode(RowGroup),
-    Store(TaskSink, Vec<EncodedRowGroup>),
-    Drain(TaskSink),
-    Finish(TaskSink),
+    Store(Box<TaskSink>, Vec<EncodedRowGroup>),
+    Drain(Box<TaskSink>),
+    Finish(Box<TaskSink>),
 }
 
 impl Lane {
     pub(crate) fn new(reader: DumpReader, sink: TaskSink) -> Self {
         Self {
-            reader: Some(reader),
+            reader: Some(Box::new(reader)),
             read_to_end: false,
             next_read: 0,
             chunks: VecDeque::new(),
             in_flight: 0,
             processed: BTreeMap::new(),
             next_taken: 0,
-            sink: Some(sink),
+            sink: Some(Box::new(sink)),
             row_groups: VecDeque::new(),
             unstored: 0,
             encoded: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use flowlake_ingest::{Catalogue, Device, Discovery, Dump, discover};
+use flowlake_ingest::{Catalogue, Device, Discovery, Dump, IngestError, discover};
 use flowlake_partition::manifest::Warning;
 
 use crate::exit::{Exit, Failure};
@@ -43,7 +43,11 @@ pub(crate) fn plan(catalogue: &Catalogue, input: &Path, devices: &[String]) -> R
         matched,
         without_device,
         without_dump,
-    } = discover(input, catalogue)?;
+        unused_files,
+    } = discover(input, catalogue).map_err(|error| match error {
+        IngestError::Io(_) => Failure::from(error).hint("--input is the directory that holds the dumps"),
+        _ => Failure::from(error),
+    })?;
     let tasks: Vec<Task> = matched
         .into_iter()
         .filter(|(_, device)| wanted(device))
@@ -72,6 +76,13 @@ pub(crate) fn plan(catalogue: &Catalogue, input: &Path, devices: &[String]) -> R
                 "device {} has no dump: no {}.tar.gz or the like",
                 device.name, device.archive
             ),
+        });
+    }
+    for name in unused_files {
+        warnings.push(Warning {
+            kind: "fileNotUsed".to_owned(),
+            message: format!("file {name} looks like part of a dump, but parts are numbered with two digits or more: 00, 01, …"),
+            subject: name,
         });
     }
     if tasks.is_empty() {

@@ -1,6 +1,6 @@
 //! The worker pool: runs the tasks of a plan on this machine.
 //!
-//! Every worker asks the lanes, oldest first, for the most useful thing to do, does it, and puts the result back. So one
+//! Every worker asks the lanes, in the order of the plan, for the most useful thing to do, does it, and puts the result back. So one
 //! large dump keeps all threads busy as well as many small ones do, and what is in memory is bounded by the chunks and row
 //! groups a lane may have in flight. A new dump is opened only when no open one has work.
 
@@ -186,12 +186,12 @@ impl Pool<'_> {
             Work::Process(number, chunk) => {
                 let processed = self.stages[i].process(&chunk)?;
                 self.with_lane(i, |lane| {
-                    lane.processed.insert(number, processed);
+                    lane.processed.insert(number, Box::new(processed));
                     lane.buffers.push(chunk.into_buffer());
                 });
             }
             Work::Take(mut sink, processed) => {
-                let groups = sink.accept(processed)?;
+                let groups = sink.accept(*processed)?;
                 self.build.progress.flows(i, sink.flows_read());
                 self.with_lane(i, |lane| {
                     lane.unstored += groups.len();
