@@ -131,8 +131,9 @@ def test_addresses_are_canonical_and_a_lone_double_colon_is_an_ipv4_zero():
     assert oracle.address_pair("2001:db8:0:0:1:0:0:1", "2001:DB8:0:1::") == ("2001:db8::1:0:0:1", "2001:db8:0:1::")
     assert oracle.address_pair("::ffff:c000:0201", "2001:db8::1") == ("::ffff:192.0.2.1", "2001:db8::1")
     assert oracle.address_pair("::", "255.255.255.255") == ("0.0.0.0", "255.255.255.255")
+    assert oracle.address_pair("fe80::01", "192.0.2.1") == ("fe80::1", "192.0.2.1")
     with pytest.raises(oracle.Unusable):
-        oracle.address_pair("fe80::1", "192.0.2.1")
+        oracle.address_pair("fe80::1::2", "192.0.2.1")
 
 
 def test_what_a_dump_becomes_adds_up():
