@@ -30,7 +30,7 @@ How to read the table:
 
 Peers are spared what they have no equal for: counting rejections, repairs, removed rows and evidence of dropped
 columns, checking control totals, digests, the manifest, and putting files on disk safely. ISA-L decompresses for all
-of them.
+of them. The machine should have nothing else to do; runs that others disturbed are named. Linux only.
 
 Environment:
   FLOWLAKE_BIN         measure this binary instead of building one
@@ -40,6 +40,9 @@ Environment:
 
 
 def main() -> int:
+    if sys.platform != "linux":
+        print("error: only Linux says what is measured here", file=sys.stderr)
+        return 2
     options = _arguments()
     machine.use_cores(options.jobs)
     print(machine.describe())

@@ -104,10 +104,12 @@ def _in_turns(options: argparse.Namespace, cases: Sequence[tuple[Corpus, int, st
             done = measure.run(flowlake_command(options.binary, corpus.path, lake, jobs, *more))
             one.runs.append(done)
             print(
-                f"round {number + 1}: {one.name}, {jobs} threads: {done.wall:.2f} s, {done.peak_mib:.0f} MiB",
+                f"round {number + 1}: {one.name}, {jobs} threads: {done.wall:.2f} s, {done.peak_mib:.0f} MiB"
+                + report.disturbance(done),
                 file=sys.stderr,
             )
     shutil.rmtree(lake.parent)
+    report.warn_if_disturbed(series)
     return series
 
 

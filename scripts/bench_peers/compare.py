@@ -52,6 +52,7 @@ def run(options: argparse.Namespace) -> int:
         wrong += _check(options, builders)
     shutil.rmtree(products)
     _print(builders, floors, options)
+    report.warn_if_disturbed([contestant.series for contestant in everyone])
     for text in dict.fromkeys(wrong):
         print(f"error: {text}", file=sys.stderr)
     if not wrong and options.peers:
@@ -97,7 +98,10 @@ def _measure(contestant: Contestant, number: int) -> None:
     contestant.series.runs.append(done)
     if "version" in done.said:
         contestant.versions.add(done.said["version"])
-    print(f"round {number}: {contestant.series.name}: {done.wall:.2f} s, {done.cpu:.2f} s CPU", file=sys.stderr)
+    print(
+        f"round {number}: {contestant.series.name}: {done.wall:.2f} s, {done.cpu:.2f} s CPU{report.disturbance(done)}",
+        file=sys.stderr,
+    )
 
 
 def _check(options: argparse.Namespace, builders: list[Contestant]) -> list[str]:

@@ -47,18 +47,20 @@ class Corpus:
 
 def make(binary: Path, scale: float, directory: Path) -> Corpus:
     """The corpus of a scale: the one that is there, or a new one."""
-    path = directory / f"corpus-{scale:g}-{_generator()}"
-    if not (path / _NOTES).is_file():
+    home = directory / f"corpus-{scale:g}-{_generator()}"
+    path = home / "dumps"
+    if not (home / _NOTES).is_file():
         # What is left of an earlier attempt has no notes.
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir(parents=True)
         print(f"making a corpus of scale {scale:g} in {path}", file=sys.stderr)
         subprocess.run(
             [binary, "sample", "--output", path, "--scale", f"{scale:g}"], stdout=subprocess.DEVNULL, check=True
         )
         devices = read_devices(path)
         notes = {"archiveBytes": sum(device.archive_bytes for device in devices), "jsonBytes": _json_bytes(devices)}
-        (path / _NOTES).write_text(json.dumps(notes) + "\n")
-    notes = json.loads((path / _NOTES).read_text())
+        (home / _NOTES).write_text(json.dumps(notes) + "\n")
+    notes = json.loads((home / _NOTES).read_text())
     corpus = Corpus(path, scale, notes["archiveBytes"], notes["jsonBytes"])
     # Whoever comes first would wait for the disk: read everything once.
     for device in corpus.devices:

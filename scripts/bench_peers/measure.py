@@ -16,6 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+# A machine is never quite idle; what it does for itself stays below this.
+DISTURBED = 0.05
+
 
 class Failed(Exception):
     """A command that was to be measured did not succeed."""
@@ -33,6 +36,8 @@ class Run:
     peak_mib: float
     # What the command printed as JSON, if it did.
     said: dict
+    # Share of the cores' time that others used meanwhile.
+    disturbed: float
 
 
 def run(command: Sequence[str | Path], environment: dict[str, str] | None = None) -> Run:
@@ -40,6 +45,7 @@ def run(command: Sequence[str | Path], environment: dict[str, str] | None = None
     # What earlier runs wrote must not be put on disk at the expense of this one.
     os.sync()
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        busy_before = _busy()
         began = time.perf_counter()
         child = subprocess.Popen(
             [os.fspath(part) for part in command],
@@ -51,6 +57,7 @@ def run(command: Sequence[str | Path], environment: dict[str, str] | None = None
         # Not `child.wait()`: only this gives the figures of this very child.
         _, status, usage = os.wait4(child.pid, 0)
         wall = time.perf_counter() - began
+        busy = _busy() - busy_before
         child.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         errors.seek(0)
@@ -59,7 +66,21 @@ def run(command: Sequence[str | Path], environment: dict[str, str] | None = None
             shown = errors.read().decode(errors="replace")[-4000:]
             raise Failed(f"`{text}` ended with {child.returncode}\n{shown}")
         said = _json(output.read())
-    return Run(said.get("seconds", wall), usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, said)
+    cpu = usage.ru_utime + usage.ru_stime
+    disturbed = max(0.0, busy - cpu) / (wall * len(os.sched_getaffinity(0)))
+    return Run(said.get("seconds", wall), cpu, usage.ru_maxrss / 1024, said, disturbed)
+
+
+def _busy() -> float:
+    """Seconds that the cores in use have worked for anybody, other guests of the same machine included."""
+    cores = {f"cpu{core}" for core in os.sched_getaffinity(0)}
+    ticks = 0
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *times = line.split()
+        if name in cores:
+            user, nice, system, _, _, interrupt, soft_interrupt, steal, *_ = map(int, times)
+            ticks += user + nice + system + interrupt + soft_interrupt + steal
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _json(text: bytes) -> dict:
@@ -95,6 +116,11 @@ class Series:
     @property
     def slowest(self) -> float:
         return max(run.wall for run in self.runs)
+
+    @property
+    def disturbed(self) -> int:
+        """How many runs others had more than a little of the machine in."""
+        return sum(run.disturbed > DISTURBED for run in self.runs)
 
     @property
     def cpu(self) -> float:

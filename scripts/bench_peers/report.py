@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+
+from bench_peers.measure import DISTURBED, Run, Series
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -15,6 +18,18 @@ def table(rows: Sequence[Sequence[str]]) -> str:
         lines.append("  ".join(cells).rstrip())
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(lines)
+
+
+def disturbance(run: Run) -> str:
+    return f", others used {100 * run.disturbed:.0f} % of the cores" if run.disturbed > DISTURBED else ""
+
+
+def warn_if_disturbed(series: Sequence[Series]) -> None:
+    """Says so if the machine had other things to do: then nothing here means much."""
+    disturbed = sum(one.disturbed for one in series)
+    if disturbed:
+        total = sum(len(one.runs) for one in series)
+        print(f"warning: other programs were busy during {disturbed} of {total} runs", file=sys.stderr)
 
 
 def megabytes(size: int | None) -> str:

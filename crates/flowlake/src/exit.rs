@@ -53,6 +53,10 @@ impl Failure {
         }
     }
 
+    pub(crate) fn interrupted() -> Self {
+        Self::message(Exit::Interrupted, "interrupted; nothing was published")
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
@@ -68,8 +72,13 @@ impl From<ConfigError> for Failure {
 impl From<IngestError> for Failure {
     fn from(error: IngestError) -> Self {
         let hint = error.hint();
+        let exit = match &error {
+            IngestError::TooManyRejected { .. } => Exit::Differences,
+            IngestError::Interrupted => return Self::interrupted(),
+            _ => Exit::Input,
+        };
         Self {
-            exit: Exit::Input,
+            exit,
             error: error.into(),
             hint,
         }

@@ -3,45 +3,47 @@
 //! Paths inside an archive are never used as paths. Entries other than regular `.json` files are passed over; sizes and
 //! counts are checked, because a tar cut off inside an entry would otherwise look like a shorter file.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use tar::{EntryType, Header, PaxExtensions};
 
+use crate::catalogue::Limits;
 use crate::discover::DumpFormat;
 use crate::parts::JoinedParts;
 
 /// Compressed bytes fetched from a file at a time.
 const READ_BYTES: usize = 256 << 10;
 const TAR_BLOCK: usize = 512;
-/// Longest PAX header taken: real ones are a few hundred bytes.
-const MAX_PAX_BYTES: u64 = 1 << 20;
+/// Longest PAX header or long name taken: real ones are a few hundred bytes.
+const MAX_EXTENSION_BYTES: u64 = 1 << 20;
+
+type Buffered = BufReader<JoinedParts>;
 
 /// The decompressed stream of a dump.
-pub(crate) enum Decompressed {
+enum Codec {
     Plain(JoinedParts),
-    Gzip(Box<MultiGzDecoder<BufReader<JoinedParts>>>),
-    Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<JoinedParts>>>),
+    Gzip(Gzip),
+    Zstd(Box<zstd::stream::read::Decoder<'static, Buffered>>),
 }
 
-impl Decompressed {
+impl Codec {
     fn open(parts: JoinedParts, format: DumpFormat) -> io::Result<Self> {
+        let buffered = |parts| BufReader::with_capacity(READ_BYTES, parts);
         Ok(match format {
             DumpFormat::Json => Self::Plain(parts),
-            DumpFormat::TarGz | DumpFormat::JsonGz => Self::Gzip(Box::new(MultiGzDecoder::new(
-                BufReader::with_capacity(READ_BYTES, parts),
-            ))),
-            DumpFormat::JsonZst => {
-                let buffered = BufReader::with_capacity(READ_BYTES, parts);
-                Self::Zstd(Box::new(zstd::stream::read::Decoder::with_buffer(buffered)?))
-            }
+            DumpFormat::TarGz | DumpFormat::JsonGz => Self::Gzip(Gzip::new(buffered(parts))),
+            DumpFormat::JsonZst => Self::Zstd(Box::new(zstd::stream::read::Decoder::with_buffer(buffered(
+                parts,
+            ))?)),
         })
     }
 
     fn parts(&self) -> &JoinedParts {
         match self {
             Self::Plain(parts) => parts,
-            Self::Gzip(decoder) => decoder.get_ref().get_ref(),
+            Self::Gzip(gzip) => gzip.parts(),
             Self::Zstd(decoder) => decoder.get_ref().get_ref(),
         }
     }
@@ -54,15 +56,80 @@ impl Decompressed {
             Self::Zstd(_) => "zstd stream",
         }
     }
-}
 
-impl Read for Decompressed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(parts) => parts.read(buffer),
-            Self::Gzip(decoder) => decoder.read(buffer),
+            Self::Gzip(gzip) => gzip.read(buffer),
             Self::Zstd(decoder) => decoder.read(buffer),
         }
+    }
+}
+
+/// A gzip file: one member after the other, and then perhaps zeros, with which tapes and block devices pad files.
+enum Gzip {
+    Member(Box<GzDecoder<Buffered>>),
+    Ended(Buffered),
+    /// Only while one of the others becomes the next.
+    Between,
+}
+
+impl Gzip {
+    fn new(input: Buffered) -> Self {
+        Self::Member(Box::new(GzDecoder::new(input)))
+    }
+
+    fn parts(&self) -> &JoinedParts {
+        match self {
+            Self::Member(decoder) => decoder.get_ref().get_ref(),
+            Self::Ended(input) => input.get_ref(),
+            Self::Between => unreachable!("left by every function that enters it"),
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let Self::Member(decoder) = self else { return Ok(0) };
+            let n = decoder.read(buffer)?;
+            if n > 0 || buffer.is_empty() {
+                return Ok(n);
+            }
+            let Self::Member(decoder) = std::mem::replace(self, Self::Between) else {
+                return Ok(0);
+            };
+            let mut input = decoder.into_inner();
+            let next = next_member(&mut input);
+            *self = if matches!(next, Ok(true)) {
+                Self::new(input)
+            } else {
+                Self::Ended(input)
+            };
+            next?;
+        }
+    }
+}
+
+/// Whether another member follows; padding is passed over.
+fn next_member(input: &mut Buffered) -> io::Result<bool> {
+    let mut padded = false;
+    loop {
+        let available = input.fill_buf()?;
+        let zeros = available.iter().take_while(|&&byte| byte == 0).count();
+        if available.is_empty() {
+            return Ok(false);
+        }
+        if zeros < available.len() {
+            return if padded || zeros > 0 {
+                Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "there is data behind the zeros at its end",
+                ))
+            } else {
+                Ok(true)
+            };
+        }
+        padded = true;
+        input.consume(zeros);
     }
 }
 
@@ -77,8 +144,81 @@ pub(crate) enum ArchiveError {
     Corrupt { what: &'static str, source: io::Error },
     /// The archive has more entries than allowed.
     TooManyEntries,
+    /// More was decompressed than allowed, whatever for.
+    TooLarge,
     /// The archive holds no JSON file.
     NoJson,
+    /// The caller asked to stop.
+    Interrupted,
+}
+
+/// The decompressed bytes, counted and interruptible: everything that is read passes here.
+struct Decompressed {
+    codec: Codec,
+    bytes: u64,
+    max_bytes: u64,
+    interrupted: Option<&'static AtomicBool>,
+}
+
+impl Decompressed {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
+        if self.interrupted.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+            return Err(ArchiveError::Interrupted);
+        }
+        loop {
+            match self.codec.read(buffer) {
+                Ok(n) => {
+                    self.bytes += n as u64;
+                    return if self.bytes > self.max_bytes {
+                        Err(ArchiveError::TooLarge)
+                    } else {
+                        Ok(n)
+                    };
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(self.describe(source)),
+            }
+        }
+    }
+
+    fn describe(&self, source: io::Error) -> ArchiveError {
+        let what = self.codec.what();
+        match source.kind() {
+            io::ErrorKind::UnexpectedEof => ArchiveError::Truncated { what },
+            // flate2 and zstd report damage as one of these; anything else came from the file system.
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::Other
+                if source.raw_os_error().is_none() =>
+            {
+                ArchiveError::Corrupt { what, source }
+            }
+            _ => ArchiveError::Io(source),
+        }
+    }
+
+    /// Fills the buffer as far as the stream goes.
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.read(&mut buffer[filled..])? {
+                0 => break,
+                n => filled += n,
+            }
+        }
+        Ok(filled)
+    }
+
+    fn skip(&mut self, mut bytes: u64) -> Result<(), ArchiveError> {
+        let mut buffer = [0; 8192];
+        while bytes > 0 {
+            let wanted = buffer.len().min(usize::try_from(bytes).unwrap_or(usize::MAX));
+            let n = self.read(&mut buffer[..wanted])?;
+            if n == 0 {
+                return Err(ArchiveError::Truncated { what: "tar entry" });
+            }
+            bytes -= n as u64;
+        }
+        Ok(())
+    }
 }
 
 /// The JSON of a dump: the decompressed stream itself, or the `.json` entries of the tar inside it, joined.
@@ -95,6 +235,8 @@ struct TarState {
     entries: u64,
     max_entries: u64,
     json_entries: u64,
+    /// The last byte handed out, to end the last line of an entry before the next one begins.
+    last_byte: u8,
     ended: bool,
 }
 
@@ -102,29 +244,43 @@ impl JsonStream {
     pub(crate) fn open(
         parts: JoinedParts,
         format: DumpFormat,
-        max_entries: u64,
+        limits: &Limits,
     ) -> Result<Self, ArchiveError> {
-        let inner = Decompressed::open(parts, format).map_err(ArchiveError::Io)?;
+        let codec = Codec::open(parts, format).map_err(ArchiveError::Io)?;
         let tar = (format == DumpFormat::TarGz).then_some(TarState {
             remaining: 0,
             padding: 0,
             entries: 0,
-            max_entries,
+            max_entries: limits.max_archive_entries,
             json_entries: 0,
+            last_byte: b'\n',
             ended: false,
         });
-        Ok(Self { inner, tar })
+        let max_bytes = limits.max_decompressed_bytes;
+        Ok(Self {
+            inner: Decompressed {
+                codec,
+                bytes: 0,
+                max_bytes,
+                interrupted: None,
+            },
+            tar,
+        })
+    }
+
+    pub(crate) fn interrupted_by(&mut self, flag: &'static AtomicBool) {
+        self.inner.interrupted = Some(flag);
     }
 
     pub(crate) fn parts(&self) -> &JoinedParts {
-        self.inner.parts()
+        self.inner.codec.parts()
     }
 
     /// Reads some bytes of JSON; 0 means that the dump is complete and everything behind it was checked.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
         let Self { inner, tar } = self;
         let Some(state) = tar else {
-            return read_some(inner, buffer);
+            return inner.read(buffer);
         };
         loop {
             if state.ended {
@@ -134,15 +290,21 @@ impl JsonStream {
                 let wanted = buffer
                     .len()
                     .min(usize::try_from(state.remaining).unwrap_or(usize::MAX));
-                let n = read_some(inner, &mut buffer[..wanted])?;
+                let n = inner.read(&mut buffer[..wanted])?;
                 if n == 0 {
                     return Err(ArchiveError::Truncated { what: "tar entry" });
                 }
                 state.remaining -= n as u64;
+                state.last_byte = buffer[n - 1];
                 return Ok(n);
             }
-            skip(inner, std::mem::take(&mut state.padding))?;
+            inner.skip(std::mem::take(&mut state.padding))?;
             state.next_json_entry(inner)?;
+            if state.last_byte != b'\n' && state.remaining > 0 && !buffer.is_empty() {
+                state.last_byte = b'\n';
+                buffer[0] = b'\n';
+                return Ok(1);
+            }
         }
     }
 }
@@ -150,14 +312,16 @@ impl JsonStream {
 impl TarState {
     /// Goes to the next `.json` file, or to the end of the archive.
     fn next_json_entry(&mut self, inner: &mut Decompressed) -> Result<(), ArchiveError> {
-        let mut pax_size = None;
+        let corrupt = |source| ArchiveError::Corrupt {
+            what: "tar header",
+            source,
+        };
+        let mut extended_size = None;
+        let mut extended_name: Option<Vec<u8>> = None;
         loop {
             let mut header = Header::new_old();
-            let filled = fill(inner, header.as_mut_bytes())?;
-            if filled == 0 || header.as_bytes().iter().all(|&byte| byte == 0) {
-                // The end mark, or an archive written without one. Reading on lets gzip check its own trailer.
-                let mut rest = [0; 8192];
-                while read_some(inner, &mut rest)? > 0 {}
+            let filled = inner.fill(header.as_mut_bytes())?;
+            if filled == 0 {
                 self.ended = true;
                 return if self.json_entries == 0 {
                     Err(ArchiveError::NoJson)
@@ -168,62 +332,92 @@ impl TarState {
             if filled < TAR_BLOCK {
                 return Err(ArchiveError::Truncated { what: "tar header" });
             }
+            // The end mark. What follows is padding, or the next of several archives joined to one.
+            if header.as_bytes().iter().all(|&byte| byte == 0) {
+                continue;
+            }
             check_sum(&header)?;
             self.entries += 1;
             if self.entries > self.max_entries {
                 return Err(ArchiveError::TooManyEntries);
             }
-            let corrupt = |source| ArchiveError::Corrupt {
-                what: "tar header",
-                source,
-            };
             let kind = header.entry_type();
-            let size = match (kind.is_file(), pax_size.take()) {
-                (true, Some(size)) => size,
-                _ => header.entry_size().map_err(corrupt)?,
-            };
-            let padding = size.next_multiple_of(TAR_BLOCK as u64) - size;
+            let own_size = header.entry_size().map_err(corrupt)?;
             match kind {
                 EntryType::XHeader => {
-                    if size > MAX_PAX_BYTES {
-                        return Err(corrupt(io::Error::other("PAX header of over 1 MiB")));
-                    }
-                    let mut records = vec![0; usize::try_from(size).unwrap_or_default()];
-                    if fill(inner, &mut records)? < records.len() {
-                        return Err(ArchiveError::Truncated { what: "tar header" });
-                    }
+                    let records = self.extension(inner, own_size)?;
                     for record in PaxExtensions::new(&records) {
                         let record = record.map_err(corrupt)?;
-                        if record.key_bytes() == b"size" {
-                            let size = record.value().ok().and_then(|text| text.parse().ok());
-                            pax_size =
-                                Some(size.ok_or_else(|| corrupt(io::Error::other("PAX size is no number")))?);
+                        match record.key_bytes() {
+                            b"size" => {
+                                let size = record.value().ok().and_then(|text| text.parse().ok());
+                                let no_number = || corrupt(io::Error::other("PAX size is no number"));
+                                extended_size = Some(size.ok_or_else(no_number)?);
+                            }
+                            b"path" => extended_name = Some(record.value_bytes().to_vec()),
+                            _ => {}
                         }
                     }
-                    skip(inner, padding)?;
+                    continue;
+                }
+                EntryType::GNULongName => {
+                    let mut name = self.extension(inner, own_size)?;
+                    name.retain(|&byte| byte != 0);
+                    extended_name = Some(name);
+                    continue;
                 }
                 EntryType::GNUSparse => {
                     return Err(corrupt(io::Error::other("sparse files are not supported")));
                 }
-                _ if kind.is_file() && is_json(&header.path_bytes()) => {
-                    self.json_entries += 1;
-                    self.remaining = size;
-                    self.padding = padding;
-                    return Ok(());
-                }
-                // Directories, links, devices, long names, other files: nothing of ours.
-                _ => skip(inner, size.saturating_add(padding))?,
+                _ => {}
             }
+            let size: u64 = extended_size
+                .take()
+                .filter(|_| kind.is_file())
+                .unwrap_or(own_size);
+            let padding = padding(size);
+            let name = extended_name
+                .take()
+                .unwrap_or_else(|| header.path_bytes().into_owned());
+            if kind.is_file() && is_json(&name) {
+                self.json_entries += 1;
+                self.remaining = size;
+                self.padding = padding;
+                return Ok(());
+            }
+            // Directories, links, devices, other files: nothing of ours.
+            inner.skip(size.saturating_add(padding))?;
         }
     }
+
+    /// The content of an entry that only extends the next header.
+    fn extension(&self, inner: &mut Decompressed, size: u64) -> Result<Vec<u8>, ArchiveError> {
+        if size > MAX_EXTENSION_BYTES {
+            let source = io::Error::other("an extended header of over 1 MiB");
+            return Err(ArchiveError::Corrupt {
+                what: "tar header",
+                source,
+            });
+        }
+        let mut content = vec![0; usize::try_from(size).unwrap_or_default()];
+        if inner.fill(&mut content)? < content.len() {
+            return Err(ArchiveError::Truncated { what: "tar header" });
+        }
+        inner.skip(padding(size))?;
+        Ok(content)
+    }
+}
+
+/// Bytes from the end of an entry of this size to the next block.
+fn padding(size: u64) -> u64 {
+    let block = TAR_BLOCK as u64;
+    (block - size % block) % block
 }
 
 /// Whether an entry's path ends in a `.json` file name that is not a macOS `._` companion.
 fn is_json(path: &[u8]) -> bool {
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
-    // A name longer than the header's 100 bytes is cut there; its `.json` is in a long-name entry before it.
-    let named_json = name.ends_with(b".json") || path.len() >= 100;
-    named_json && !name.starts_with(b"._")
+    name.ends_with(b".json") && !name.starts_with(b"._")
 }
 
 fn check_sum(header: &Header) -> Result<(), ArchiveError> {
@@ -244,52 +438,5 @@ fn check_sum(header: &Header) -> Result<(), ArchiveError> {
             what: "tar header",
             source,
         }),
-    }
-}
-
-fn skip(inner: &mut Decompressed, mut bytes: u64) -> Result<(), ArchiveError> {
-    let mut buffer = [0; 8192];
-    while bytes > 0 {
-        let wanted = buffer.len().min(usize::try_from(bytes).unwrap_or(usize::MAX));
-        let n = read_some(inner, &mut buffer[..wanted])?;
-        if n == 0 {
-            return Err(ArchiveError::Truncated { what: "tar entry" });
-        }
-        bytes -= n as u64;
-    }
-    Ok(())
-}
-
-/// Fills the buffer as far as the stream goes.
-fn fill(inner: &mut Decompressed, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match read_some(inner, &mut buffer[filled..])? {
-            0 => break,
-            n => filled += n,
-        }
-    }
-    Ok(filled)
-}
-
-fn read_some(inner: &mut Decompressed, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
-    loop {
-        match inner.read(buffer) {
-            Ok(n) => return Ok(n),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(source) => {
-                let what = inner.what();
-                return Err(match source.kind() {
-                    io::ErrorKind::UnexpectedEof => ArchiveError::Truncated { what },
-                    // flate2 and zstd report damage as one of these; anything else came from the file system.
-                    io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::Other
-                        if source.raw_os_error().is_none() =>
-                    {
-                        ArchiveError::Corrupt { what, source }
-                    }
-                    _ => ArchiveError::Io(source),
-                });
-            }
-        }
     }
 }

@@ -19,7 +19,58 @@ pub struct RawBatch {
     /// The last control totals seen in the chunk.
     pub control_totals: Option<ControlTotals>,
     /// Keys inside flows that are no known field, with the number of flows that hold them.
-    pub unknown_fields: BTreeMap<String, u64>,
+    pub unknown_fields: UnknownFields,
+}
+
+/// Keys that are no known field, with the number of flows that hold them. Bounded: hostile input could hold millions of
+/// names, or names of megabytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnknownFields {
+    counts: BTreeMap<String, u64>,
+}
+
+/// Names kept.
+const MAX_UNKNOWN_NAMES: usize = 256;
+/// Characters kept of a name.
+const MAX_NAME_CHARS: usize = 64;
+/// Name under which further ones are counted.
+const OTHER_NAMES: &str = "…";
+
+impl UnknownFields {
+    /// Counts a key of a flow. Control characters are escaped: names end up on screens.
+    pub(crate) fn count(&mut self, name: &str) {
+        let mut kept: String = name
+            .chars()
+            .take(MAX_NAME_CHARS)
+            .flat_map(char::escape_debug)
+            .collect();
+        if name.chars().nth(MAX_NAME_CHARS).is_some() {
+            kept.push_str(OTHER_NAMES);
+        }
+        self.add(&kept, 1);
+    }
+
+    /// Adds the counts of what came later.
+    pub fn merge(&mut self, later: &Self) {
+        for (name, flows) in &later.counts {
+            self.add(name, *flows);
+        }
+    }
+
+    /// Names in order, with the number of flows.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.counts.iter().map(|(name, flows)| (name.as_str(), *flows))
+    }
+
+    fn add(&mut self, name: &str, flows: u64) {
+        if let Some(count) = self.counts.get_mut(name) {
+            *count += flows;
+        } else if self.counts.len() < MAX_UNKNOWN_NAMES {
+            self.counts.insert(name.to_owned(), flows);
+        } else {
+            *self.counts.entry(OTHER_NAMES.to_owned()).or_default() += flows;
+        }
+    }
 }
 
 /// Lines by record kind. Blank lines are not counted.
@@ -55,4 +106,12 @@ pub struct Rejection {
     pub reason: String,
     /// The line without its line end.
     pub text: Vec<u8>,
+}
+
+impl Rejection {
+    /// Line, offset and reason in one sentence.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        format!("line {}, byte {}: {}", self.line, self.offset, self.reason)
+    }
 }

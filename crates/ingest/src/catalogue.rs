@@ -102,6 +102,10 @@ impl fmt::Display for MacAddress {
 pub struct Limits {
     /// Share of a dump's flows that may be rejected, 0 to 1.
     pub max_rejected_share: f64,
+    /// Number of lines of a dump that may be rejected, whatever their share.
+    pub max_rejected_lines: u64,
+    /// Months the kept flows of a dump may lie in: each has a file open.
+    pub max_months: u64,
     /// Length of a line in bytes.
     pub max_line_bytes: u64,
     /// Decompressed size of a dump in bytes.
@@ -114,6 +118,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_rejected_share: 0.001,
+            max_rejected_lines: 100_000,
+            max_months: 240,
             max_line_bytes: 1 << 20,
             max_decompressed_bytes: 1 << 38,
             max_archive_entries: 1000,
@@ -250,7 +256,7 @@ impl Limits {
         if !(1 << 16..=1 << 30).contains(&self.max_line_bytes) {
             return Err("max_line_bytes must be 65536 (64 KiB) to 1073741824 (1 GiB)".to_owned());
         }
-        if self.max_decompressed_bytes == 0 || self.max_archive_entries == 0 {
+        if self.max_decompressed_bytes == 0 || self.max_archive_entries == 0 || self.max_months == 0 {
             return Err("a limit of 0 lets nothing be read".to_owned());
         }
         Ok(())

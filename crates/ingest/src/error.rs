@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::batch::Rejection;
+
 /// A place in a text file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
@@ -148,6 +150,19 @@ pub enum IngestError {
         /// The dump.
         dump: String,
     },
+    /// So much of a dump is unusable that it is another kind of file.
+    #[error("dump {dump}: more than {limit} lines are rejected; the first: {first}")]
+    TooManyRejected {
+        /// The dump.
+        dump: String,
+        /// The limit.
+        limit: u64,
+        /// Line, offset and reason of the first one.
+        first: String,
+    },
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Interrupted,
     /// Decoded columns do not fit together: a defect of this program.
     #[error("cannot build a data frame from decoded columns")]
     Columns(#[from] polars::error::PolarsError),
@@ -179,6 +194,17 @@ impl IngestError {
         }
     }
 
+    /// More rejected lines than `max_rejected_lines`, a number that no dump with a few bad lines comes near.
+    #[must_use]
+    pub fn too_many_rejected(dump: &str, limit: u64, rejections: &[Rejection]) -> Self {
+        let first = rejections.first().map(Rejection::summary).unwrap_or_default();
+        Self::TooManyRejected {
+            dump: dump.to_owned(),
+            limit,
+            first,
+        }
+    }
+
     /// What a person can do about it, if there is something to say.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -196,7 +222,10 @@ impl IngestError {
                 Some("parts are joined before decompression: all must be there".to_owned())
             }
             Self::DumpTwice { .. } => Some("keep one of them in the input directory".to_owned()),
-            Self::Io(_) | Self::NoJson { .. } | Self::Columns(_) => None,
+            Self::TooManyRejected { .. } => Some(
+                "is this a dump of flows? If it is, raise `max_rejected_lines` under [limits] in the catalogue".to_owned(),
+            ),
+            Self::Interrupted | Self::Io(_) | Self::NoJson { .. } | Self::Columns(_) => None,
         }
     }
 }

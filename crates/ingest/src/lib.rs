@@ -20,9 +20,9 @@ mod parts;
 mod reader;
 pub mod schema;
 
-pub use batch::{ControlTotals, RawBatch, RecordCounts, Rejection};
+pub use batch::{ControlTotals, RawBatch, RecordCounts, Rejection, UnknownFields};
 pub use catalogue::{Catalogue, Dataset, Device, Limits, MacAddress};
-pub use decode::{Decoder, OTHER_UNKNOWN_FIELDS};
+pub use decode::Decoder;
 pub use discover::{Discovery, Dump, DumpFormat, DumpPart, discover};
 pub use error::{ConfigError, IngestError, Location};
 pub use parts::PartDigest;

@@ -5,6 +5,7 @@
 //! hashing, decompression, tar, counting lines, the limits.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::archive::{ArchiveError, JsonStream};
 use crate::catalogue::Limits;
@@ -98,7 +99,7 @@ impl DumpReader {
     pub fn with_chunk_bytes(dump: &Dump, limits: &Limits, chunk_bytes: usize) -> Result<Self, IngestError> {
         let parts = JoinedParts::new(dump);
         let position = parts.position();
-        let stream = JsonStream::open(parts, dump.format, limits.max_archive_entries)
+        let stream = JsonStream::open(parts, dump.format, limits)
             .map_err(|error| describe(error, dump, limits, &position))?;
         Ok(Self {
             dump: dump.clone(),
@@ -111,6 +112,13 @@ impl DumpReader {
             lines: 0,
             ended: false,
         })
+    }
+
+    /// Ends reading with [`IngestError::Interrupted`] soon after the flag is set, wherever it is then.
+    #[must_use]
+    pub fn interrupted_by(mut self, flag: &'static AtomicBool) -> Self {
+        self.stream.interrupted_by(flag);
+        self
     }
 
     /// Compressed bytes read so far.
@@ -183,15 +191,6 @@ impl DumpReader {
                 end = filled + last + 1;
             }
             filled += n;
-            if self.offset + filled as u64 > self.limits.max_decompressed_bytes {
-                return Err(IngestError::Limit {
-                    dump: self.dump.name.clone(),
-                    what: "the decompressed size in bytes",
-                    limit: self.limits.max_decompressed_bytes,
-                    at: format!("line {}", self.lines + lines + 1),
-                    key: "max_decompressed_bytes",
-                });
-            }
         }
         if end == 0 {
             return Ok(None);
@@ -240,6 +239,14 @@ fn describe(error: ArchiveError, dump: &Dump, limits: &Limits, position: &Positi
             source,
         },
         ArchiveError::NoJson => IngestError::NoJson { dump: name },
+        ArchiveError::Interrupted => IngestError::Interrupted,
+        ArchiveError::TooLarge => IngestError::Limit {
+            dump: name,
+            what: "the decompressed size in bytes",
+            limit: limits.max_decompressed_bytes,
+            at: format!("part {part}, byte {offset}"),
+            key: "max_decompressed_bytes",
+        },
         ArchiveError::TooManyEntries => IngestError::Limit {
             dump: name,
             what: "the number of archive entries",

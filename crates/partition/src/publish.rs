@@ -17,7 +17,9 @@ use fs_err as fs;
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
+use crate::layout::{DATA_DIRECTORY, REJECTED_DIRECTORY};
 use crate::manifest::{MANIFEST_FILE, Manifest};
+use crate::read::{ReadError, read_manifest};
 
 /// What may be at the target of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,7 +251,7 @@ fn check_target(target: &Path, mode: PublishMode) -> Result<Found, PublishError>
             path: target.to_owned(),
         });
     }
-    if target.join(MANIFEST_FILE).is_file() {
+    if is_lake(target).map_err(look("list"))? {
         return match mode {
             PublishMode::Fresh => Err(PublishError::TargetHoldsLake {
                 path: target.to_owned(),
@@ -263,6 +265,26 @@ fn check_target(target: &Path, mode: PublishMode) -> Result<Found, PublishError>
             path: target.to_owned(),
         }),
     }
+}
+
+/// Whether a directory is a lake and nothing else. A `manifest.json` alone says little: many programs have one. So it has
+/// to be ours, and beside it there may be only what a lake has: replacing a lake must not cost anybody a file.
+fn is_lake(target: &Path) -> io::Result<bool> {
+    if !target.join(MANIFEST_FILE).is_file() {
+        return Ok(false);
+    }
+    for entry in fs::read_dir(target)? {
+        let name = entry?.file_name();
+        let known = [MANIFEST_FILE, DATA_DIRECTORY, REJECTED_DIRECTORY];
+        if !known.iter().any(|known| name == *known) {
+            return Ok(false);
+        }
+    }
+    // A lake of a newer format is one too.
+    Ok(matches!(
+        read_manifest(target),
+        Ok(_) | Err(ReadError::NewerFormat { .. })
+    ))
 }
 
 /// The target as an absolute path; what a symbolic link points to rather than the link.

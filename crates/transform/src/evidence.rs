@@ -19,6 +19,8 @@ use crate::recipe::Claim;
 const EXACT_VALUES: usize = 1024;
 /// Base-2 logarithm of the number of HyperLogLog registers; the standard error is 1.04 / sqrt(registers).
 const REGISTER_BITS: u32 = 12;
+/// Characters shown of a value.
+const MAX_VALUE_CHARS: usize = 64;
 /// Rows a value below which the values of a field count as noise.
 const NOISE_ROWS_PER_VALUE: u64 = 2;
 
@@ -150,7 +152,7 @@ impl ColumnEvidence {
                 (counts.distinct(), counts.sketch.is_some(), top)
             }
             Values::Texts(counts) => {
-                let top = counts.top().map(|(value, rows)| (value.clone(), rows));
+                let top = counts.top().map(|(value, rows)| (shortened(value), rows));
                 (counts.distinct(), counts.sketch.is_some(), top)
             }
         };
@@ -208,6 +210,14 @@ impl EvidenceSummary {
             }
             Claim::NotInProduct => false,
         }
+    }
+}
+
+/// Text of a manifest, not of a megabyte.
+fn shortened(value: &str) -> String {
+    match value.char_indices().nth(MAX_VALUE_CHARS) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
     }
 }
 

@@ -124,10 +124,7 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
         return Err(failure);
     }
     if interrupted.load(Ordering::Relaxed) {
-        return Err(Failure::message(
-            Exit::Interrupted,
-            "interrupted; nothing was published",
-        ));
+        return Err(Failure::interrupted());
     }
     staging.publish(&manifest)?;
     Ok(Summary {

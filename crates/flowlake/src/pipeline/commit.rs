@@ -202,8 +202,8 @@ fn source(fragment: &Fragment, recipe: &Recipe) -> Source {
             .unknown_fields
             .iter()
             .map(|(name, rows)| UnknownField {
-                name: name.clone(),
-                rows: *rows,
+                name: name.to_owned(),
+                rows,
             })
             .collect(),
         // Times of one form sort as text.

@@ -28,7 +28,7 @@ pub(crate) struct Build<'a> {
     /// Where files are written.
     pub(crate) root: &'a Path,
     pub(crate) jobs: usize,
-    pub(crate) interrupted: &'a AtomicBool,
+    pub(crate) interrupted: &'static AtomicBool,
     pub(crate) progress: &'a Progress,
 }
 
@@ -90,10 +90,7 @@ pub(crate) fn run(build: &Build<'_>, tasks: &[Task]) -> Result<Vec<Fragment>, Fa
         return Err(failure);
     }
     if build.interrupted.load(Ordering::Relaxed) {
-        return Err(Failure::message(
-            Exit::Interrupted,
-            "interrupted; nothing was published",
-        ));
+        return Err(Failure::interrupted());
     }
     let fragments: Option<Vec<Fragment>> = state.fragments.into_iter().collect();
     // Workers stop early only with a failure or an interruption, or by a panic that has been printed.
@@ -157,8 +154,15 @@ impl Pool<'_> {
     fn open(&self, i: usize) -> Result<(), Failure> {
         let task = &self.tasks[i];
         let build = self.build;
-        let reader = DumpReader::open(&task.dump, &build.catalogue.limits)?;
-        let sink = TaskSink::new(task, build.recipe, build.root, &build.table, &build.writer)?;
+        let reader = DumpReader::open(&task.dump, &build.catalogue.limits)?.interrupted_by(build.interrupted);
+        let sink = TaskSink::new(
+            task,
+            build.recipe,
+            &build.catalogue.limits,
+            build.root,
+            &build.table,
+            &build.writer,
+        )?;
         build.progress.begin(i, &task.dump.name, task.dump.bytes());
         self.lock().lanes[i] = Some(Lane::new(reader, sink));
         Ok(())

@@ -3,12 +3,14 @@
 //! Chunks are decoded and transformed anywhere ([`Stages`]); here their results arrive in the order of the dump
 //! ([`TaskSink`]) and are counted, written and summed up.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flowlake_ingest::{Chunk, ControlTotals, Decoder, Limits, PartDigest, RecordCounts, Rejection};
+use flowlake_ingest::{
+    Chunk, ControlTotals, Decoder, IngestError, Limits, PartDigest, RecordCounts, Rejection, UnknownFields,
+};
 use flowlake_partition::layout::Month;
 use flowlake_partition::manifest::DataFile;
 use flowlake_partition::split::split_by_month;
@@ -39,7 +41,7 @@ pub(crate) struct Processed {
     rejections: Vec<Rejection>,
     packets: u64,
     control_totals: Option<ControlTotals>,
-    unknown_fields: BTreeMap<String, u64>,
+    unknown_fields: UnknownFields,
     directions: Directions,
     removed: Vec<u64>,
     repairs: Vec<u64>,
@@ -86,6 +88,8 @@ pub(crate) struct TaskSink {
     writer: DatasetWriter,
     rejected: RejectedLines,
     totals: Totals,
+    limits: Limits,
+    months: BTreeSet<Month>,
 }
 
 /// Counts of a dump.
@@ -98,7 +102,7 @@ pub(crate) struct Totals {
     pub(crate) kept: u64,
     pub(crate) packets: u64,
     pub(crate) control_totals: Option<ControlTotals>,
-    pub(crate) unknown_fields: BTreeMap<String, u64>,
+    pub(crate) unknown_fields: UnknownFields,
     pub(crate) directions: Directions,
     pub(crate) removed: Vec<u64>,
     pub(crate) repairs: Vec<u64>,
@@ -118,6 +122,7 @@ impl TaskSink {
     pub(crate) fn new(
         task: &Task,
         recipe: &Recipe,
+        limits: &Limits,
         root: &Path,
         table: &Arc<TableSchema>,
         options: &WriterOptions,
@@ -140,6 +145,8 @@ impl TaskSink {
             writer,
             rejected,
             totals,
+            limits: limits.clone(),
+            months: BTreeSet::new(),
         })
     }
 
@@ -153,19 +160,12 @@ impl TaskSink {
         totals.rejected += processed.rejections.len() as u64;
         for rejection in &processed.rejections {
             if totals.first_rejections.len() < 3 {
-                let Rejection {
-                    line, offset, reason, ..
-                } = rejection;
-                totals
-                    .first_rejections
-                    .push(format!("line {line}, byte {offset}: {reason}"));
+                totals.first_rejections.push(rejection.summary());
             }
         }
         totals.packets = totals.packets.saturating_add(processed.packets);
         totals.control_totals = processed.control_totals.or(totals.control_totals);
-        for (name, count) in processed.unknown_fields {
-            *totals.unknown_fields.entry(name).or_default() += count;
-        }
+        totals.unknown_fields.merge(&processed.unknown_fields);
         totals.directions.add(processed.directions);
         for (sum, rows) in totals.removed.iter_mut().zip(&processed.removed) {
             *sum += rows;
@@ -181,7 +181,24 @@ impl TaskSink {
             .iter()
             .map(|(_, rows)| rows.height() as u64)
             .sum::<u64>();
+        if totals.rejected > self.limits.max_rejected_lines {
+            let (dump, limit) = (&self.task.dump.name, self.limits.max_rejected_lines);
+            return Err(IngestError::too_many_rejected(dump, limit, &processed.rejections).into());
+        }
         self.rejected.write(&processed.rejections)?;
+        self.months
+            .extend(processed.parts.iter().map(|(month, _)| *month));
+        if self.months.len() as u64 > self.limits.max_months {
+            let message = format!(
+                "dump {}: its flows lie in more than {} months, the limit, from {} to {}",
+                self.task.dump.name,
+                self.limits.max_months,
+                self.months.first().map(Month::to_string).unwrap_or_default(),
+                self.months.last().map(Month::to_string).unwrap_or_default(),
+            );
+            return Err(Failure::message(Exit::Input, message)
+                .hint("if the times are genuine, raise `max_months` under [limits] in the catalogue"));
+        }
         Ok(self.writer.append(processed.parts)?)
     }
 

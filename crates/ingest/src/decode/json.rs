@@ -473,7 +473,7 @@ fn thousandths(value: &Scalar<'_>) -> Result<i64, String> {
         .ok_or_else(|| {
             format!(
                 "expected a number from 0 to {}, found {value}",
-                MAX_THOUSANDTHS / 1000 - 1
+                MAX_THOUSANDTHS / 1000
             )
         })
 }

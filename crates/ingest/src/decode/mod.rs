@@ -9,8 +9,6 @@ mod fast;
 mod json;
 mod value;
 
-use std::collections::BTreeMap;
-
 use crate::batch::{RawBatch, Rejection};
 use crate::catalogue::Limits;
 use crate::error::IngestError;
@@ -21,11 +19,6 @@ use json::Line;
 
 /// Shortest line exporters write, to guess the number of rows in a chunk.
 const ROW_BYTES_GUESS: usize = 1000;
-/// Names kept of unknown keys in a chunk; hostile input could hold millions.
-const MAX_UNKNOWN_FIELDS: usize = 256;
-/// Name under which further unknown keys are counted.
-pub const OTHER_UNKNOWN_FIELDS: &str = "…";
-
 const PACKETS: usize = index("packetTotalCount");
 const REVERSE_PACKETS: usize = index("reversePacketTotalCount");
 
@@ -34,6 +27,7 @@ const REVERSE_PACKETS: usize = index("reversePacketTotalCount");
 pub struct Decoder {
     dump: String,
     max_line_bytes: u64,
+    max_rejected_lines: u64,
 }
 
 impl Decoder {
@@ -43,6 +37,7 @@ impl Decoder {
         Self {
             dump: dump.to_owned(),
             max_line_bytes: limits.max_line_bytes,
+            max_rejected_lines: limits.max_rejected_lines,
         }
     }
 
@@ -69,6 +64,13 @@ impl Decoder {
                 let offset = chunk.offset + at as u64;
                 if text.len() as u64 > self.max_line_bytes {
                     return Err(IngestError::line_too_long(&self.dump, self.max_line_bytes, line));
+                }
+                if batch.rejections.len() as u64 > self.max_rejected_lines {
+                    return Err(IngestError::too_many_rejected(
+                        &self.dump,
+                        self.max_rejected_lines,
+                        &batch.rejections,
+                    ));
                 }
                 decode_fully(text, line, offset, &mut row, &mut columns, &mut batch);
                 at += len + 1;
@@ -97,17 +99,13 @@ fn decode_fully(
     batch: &mut RawBatch,
 ) {
     let text = text.strip_suffix(b"\r").unwrap_or(text);
-    // A byte order mark is no part of the first record.
-    let text = if offset == 0 {
-        text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text)
-    } else {
-        text
-    };
+    // A byte order mark is no part of a record; joined files have one at each beginning.
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
     match json::decode_line(text, row, &mut columns.interner) {
         Line::Blank => {}
         Line::Flow { unknown } => {
             for name in unknown {
-                count_unknown(&mut batch.unknown_fields, name);
+                batch.unknown_fields.count(&name);
             }
             accept(row, line, columns, batch);
         }
@@ -125,16 +123,5 @@ fn decode_fully(
                 text: text.to_vec(),
             });
         }
-    }
-}
-
-/// Adds to the counts of unknown keys without letting them grow with hostile input.
-fn count_unknown(counts: &mut BTreeMap<String, u64>, name: String) {
-    if let Some(count) = counts.get_mut(&name) {
-        *count += 1;
-    } else if counts.len() < MAX_UNKNOWN_FIELDS {
-        counts.insert(name, 1);
-    } else {
-        *counts.entry(OTHER_UNKNOWN_FIELDS.to_owned()).or_default() += 1;
     }
 }

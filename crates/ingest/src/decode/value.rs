@@ -106,7 +106,10 @@ pub(crate) fn take_text(input: &[u8], longest: usize) -> Option<(&[u8], &[u8])> 
 /// Hexadecimal text with or without `0x`.
 #[inline(always)]
 pub(crate) fn hex(text: &[u8]) -> Option<i64> {
-    let digits = text.strip_prefix(b"0x").unwrap_or(text);
+    let digits = text
+        .strip_prefix(b"0x")
+        .or_else(|| text.strip_prefix(b"0X"))
+        .unwrap_or(text);
     if digits.is_empty() || digits.len() > 15 {
         return None;
     }
