@@ -3,7 +3,6 @@
 //! One binary, because every test binary links Polars once more. Modules are subjects; `support` makes the inputs, which
 //! stand in the tests. Tests that need something the machine may not have say `skipped: …` on standard error when it is
 //! not there.
-#![allow(clippy::print_stderr, reason = "a test that was skipped has to say so")]
 
 mod integration {
     mod accounting;

@@ -89,6 +89,11 @@ def _arguments() -> argparse.Namespace:
         help="of --linear, in GB of JSON; what the disk has no room for is left out [default: 0.1,0.3,1,3,10]",
     )
     parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="wait until the machine is idle before each run, and repeat runs that others disturbed",
+    )
+    parser.add_argument(
         "--directory",
         type=Path,
         metavar="DIR",

@@ -6,6 +6,7 @@ import argparse
 import shutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from bench_peers import corpus as corpora
 from bench_peers import measure, report
@@ -97,11 +98,17 @@ def _in_turns(options: argparse.Namespace, cases: Sequence[tuple[Corpus, int, st
     lake = options.directory / "products" / "flowlake"
     lake.parent.mkdir(parents=True, exist_ok=True)
     series = [Series(f"{corpus.gigabytes:.2f} GB", []) for corpus, _, _ in cases]
+    patience = measure.Patience(options.wait)
     for number in range(options.rounds):
         for (corpus, jobs, device), one in zip(cases, series, strict=True):
-            shutil.rmtree(lake, ignore_errors=True)
             more = () if device is None else ("--device", device)
-            done = measure.run(flowlake_command(options.binary, corpus.path, lake, jobs, *more))
+            command = flowlake_command(options.binary, corpus.path, lake, jobs, *more)
+
+            def anew(command: list[str | Path] = command) -> measure.Run:
+                shutil.rmtree(lake, ignore_errors=True)
+                return measure.run(command)
+
+            done = patience.run(anew)
             one.runs.append(done)
             print(
                 f"round {number + 1}: {one.name}, {jobs} threads: {done.wall:.2f} s, {done.peak_mib:.0f} MiB"

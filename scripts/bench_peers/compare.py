@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         # Everybody follows everybody else once in a while.
         shift = number % len(everyone)
         for contestant in everyone[shift:] + everyone[:shift]:
-            _measure(contestant, number + 1)
+            _measure(contestant, number + 1, measure.Patience(options.wait))
         wrong += _check(options, builders)
     shutil.rmtree(products)
     _print(builders, floors, options)
@@ -90,11 +90,14 @@ def _floors(options: argparse.Namespace, corpus: corpora.Corpus) -> list[Contest
     return floors
 
 
-def _measure(contestant: Contestant, number: int) -> None:
-    if contestant.output is not None:
-        shutil.rmtree(contestant.output, ignore_errors=True)
-        contestant.output.parent.mkdir(parents=True, exist_ok=True)
-    done = contestant.run()
+def _measure(contestant: Contestant, number: int, patience: measure.Patience) -> None:
+    def anew() -> Run:
+        if contestant.output is not None:
+            shutil.rmtree(contestant.output, ignore_errors=True)
+            contestant.output.parent.mkdir(parents=True, exist_ok=True)
+        return contestant.run()
+
+    done = patience.run(anew)
     contestant.series.runs.append(done)
     if "version" in done.said:
         contestant.versions.add(done.said["version"])

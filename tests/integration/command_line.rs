@@ -6,39 +6,196 @@ use fs_err as fs;
 
 use super::support::{DumpText, Flow, Program, World, skipped};
 
-fn help(arguments: &[&str]) -> String {
+/// What a command prints.
+#[track_caller]
+fn printed(arguments: &[&str]) -> String {
     Program::new(arguments.iter().copied())
         .run()
         .expect_code(0)
         .stdout
 }
 
+/// A help text, without the spaces clap leaves at line ends.
+#[track_caller]
+fn help(arguments: &[&str]) -> String {
+    let text = printed(arguments);
+    text.lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect()
+}
+
 #[test]
 fn the_help_of_the_program_names_commands_and_exit_codes() {
-    insta::assert_snapshot!(help(&["--help"]), @"");
+    insta::assert_snapshot!(help(&["--help"]), @r"
+    Turns raw IPFIX flow dumps into a Parquet lake partitioned by month and device class, with a
+    manifest that accounts for every row
+
+    Usage: flowlake <COMMAND>
+
+    Commands:
+      build        Build a lake from dumps
+      sample       Write synthetic dumps in the real format
+      demo         Sample dumps, build, verify, ask a first query: needs no input
+      inspect      Show what a lake holds and how it was made
+      verify       Check every file of a lake against its manifest
+      completions  Print a shell completion script
+      man          Write man pages
+      help         Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+
+    Exit codes:
+      0    success; a reader that stops listening (broken pipe) is success too
+      1    verify found differences, or a dump has more rejected lines than allowed
+      2    wrong usage or configuration
+      3    the input cannot be read
+      4    the output cannot be written
+      5    another build was faster: commit conflict
+      101  a defect of flowlake itself
+      130  interrupted
+
+    Start with `flowlake demo`.
+    ");
 }
 
 #[test]
 fn the_help_of_build() {
-    insta::assert_snapshot!(help(&["build", "--help"]), @"");
+    insta::assert_snapshot!(help(&["build", "--help"]), @r"
+    Build a lake from dumps
+
+    Usage: flowlake build [OPTIONS] --config <FILE> --input <DIR>
+
+    Options:
+          --config <FILE>
+              Catalogue of devices: a TOML file, or the name of a built-in one (kddi-iot-2019)
+
+          --input <DIR>
+              Directory with the dumps: <stem>.tar.gz, split parts <stem>.tar.gz00…, .json, .json.gz,
+              .json.zst
+
+          --output <DIR>
+              Directory the lake appears in, all at once
+
+              [default: lake]
+
+          --recipe <NAME|FILE>
+              What the lake holds: a TOML file, or the name of a built-in recipe (flows)
+
+              [default: flows]
+
+          --device <NAME>
+              Build only this device; may be given several times
+
+          --jobs <N>
+              Number of threads [default: one a core]
+
+          --replace
+              Replace the lake that is there
+
+          --strict
+              Treat warnings about the input as errors: trailers missing or not matching, dumps without
+              a device, devices without a dump
+
+          --progress <PROGRESS>
+              How to show progress
+
+              Possible values:
+              - auto:  Bars on a terminal, lines otherwise
+              - plain: A line a dump
+              - none:  Nothing
+
+              [default: auto]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Examples:
+      flowlake build --config kddi-iot-2019 --input dumps/ --output lake/
+      flowlake build --config my.toml --input dumps/ --device kitchenHub --replace
+    ");
 }
 
 #[test]
 fn the_help_of_sample_and_demo() {
-    insta::assert_snapshot!(help(&["sample", "--help"]), @"");
-    insta::assert_snapshot!(help(&["demo", "--help"]), @"");
+    insta::assert_snapshot!(help(&["sample", "--help"]), @r"
+    Write synthetic dumps in the real format
+
+    Usage: flowlake sample [OPTIONS] --output <DIR>
+
+    Options:
+          --output <DIR>  Directory to write the dumps and their catalogue to; must be empty or not
+                          exist
+          --scale <F>     Size, as a share of the published record counts [default: 0.001]
+          --seed <N>      Seed: the same seed and scale give the same bytes [default: 1]
+          --jobs <N>      Number of threads [default: one a core]
+      -h, --help          Print help
+    ");
+    insta::assert_snapshot!(help(&["demo", "--help"]), @r"
+    Sample dumps, build, verify, ask a first query: needs no input
+
+    Usage: flowlake demo [OPTIONS]
+
+    Options:
+          --output <DIR>  Directory for the dumps and the lake; must be empty or not exist [default:
+                          flowlake-demo]
+      -h, --help          Print help
+    ");
 }
 
 #[test]
 fn the_help_of_inspect_and_verify() {
-    insta::assert_snapshot!(help(&["inspect", "--help"]), @"");
-    insta::assert_snapshot!(help(&["verify", "--help"]), @"");
+    insta::assert_snapshot!(help(&["inspect", "--help"]), @r"
+    Show what a lake holds and how it was made
+
+    Usage: flowlake inspect [OPTIONS] <LAKE>
+
+    Arguments:
+      <LAKE>  The lake
+
+    Options:
+          --json  Print the manifest as JSON
+      -h, --help  Print help
+    ");
+    insta::assert_snapshot!(help(&["verify", "--help"]), @r"
+    Check every file of a lake against its manifest
+
+    Usage: flowlake verify [OPTIONS] <LAKE>
+
+    Arguments:
+      <LAKE>  The lake
+
+    Options:
+          --quick     Only look at names and sizes, do not read the files
+          --json      Print the report as JSON
+          --jobs <N>  Number of threads [default: one a core]
+      -h, --help      Print help
+    ");
 }
 
 #[test]
 fn the_help_of_completions_and_man() {
-    insta::assert_snapshot!(help(&["completions", "--help"]), @"");
-    insta::assert_snapshot!(help(&["man", "--help"]), @"");
+    insta::assert_snapshot!(help(&["completions", "--help"]), @r"
+    Print a shell completion script
+
+    Usage: flowlake completions <SHELL>
+
+    Arguments:
+      <SHELL>  The shell [possible values: bash, elvish, fish, powershell, zsh]
+
+    Options:
+      -h, --help  Print help
+    ");
+    insta::assert_snapshot!(help(&["man", "--help"]), @r"
+    Write man pages
+
+    Usage: flowlake man --output <DIR>
+
+    Options:
+          --output <DIR>  Directory to write them to
+      -h, --help          Print help
+    ");
 }
 
 #[test]
@@ -85,13 +242,9 @@ fn wrong_usage_is_exit_code_2_with_a_message_on_standard_error() {
 #[test]
 fn results_go_to_standard_output_and_all_else_to_standard_error() {
     let world = World::with_hub(&DumpText::default().flow(&Flow::new()));
-    let outcome = world.build().args(["--progress", "plain"]).run().expect_code(0);
+    let outcome = world.build().with("--progress", "plain").run().expect_code(0);
     assert!(outcome.stdout.contains("rows kept"), "{}", outcome.stdout);
-    assert!(
-        !outcome.stdout.contains("warning"),
-        "{}",
-        outcome.stdout.replace("warnings", "")
-    );
+    assert!(!outcome.stdout.contains("warning:"), "{}", outcome.stdout);
     assert!(
         outcome.stderr.contains("warning: dump hub has no trailer"),
         "{}",
@@ -117,7 +270,8 @@ fn progress_off_a_terminal_is_plain_lines() {
     for mode in ["auto", "plain"] {
         let outcome = world
             .build()
-            .args(["--replace", "--progress", mode])
+            .arg("--replace")
+            .with("--progress", mode)
             .run()
             .expect_code(0);
         assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
@@ -166,17 +320,6 @@ fn a_build_whose_reader_stops_listening_publishes_all_the_same() {
 }
 
 #[test]
-fn a_verification_whose_reader_stops_listening_does_not_hide_differences() {
-    let world = World::with_hub(&DumpText::of([Flow::new()]));
-    world.built();
-    fs::remove_dir_all(world.path("lake/data")).expect("it goes");
-    assert_eq!(
-        without_reader(&world.about_lake("verify").arg("--quick")),
-        Some(1)
-    );
-}
-
-#[test]
 fn a_full_standard_output_is_a_failure() {
     let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") else {
         return skipped("no /dev/full here");
@@ -199,7 +342,7 @@ fn a_full_standard_output_is_a_failure() {
 #[test]
 fn completions_are_there_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = help(&["completions", shell]);
+        let script = printed(&["completions", shell]);
         for word in ["build", "sample", "demo", "inspect", "verify", "--replace"] {
             let word = if shell == "fish" {
                 word.trim_start_matches("--")
@@ -214,7 +357,7 @@ fn completions_are_there_for_every_shell() {
 #[test]
 fn the_completion_script_of_bash_is_one() {
     let world = World::new();
-    fs::write(world.path("flowlake.bash"), help(&["completions", "bash"])).expect("it is written");
+    fs::write(world.path("flowlake.bash"), printed(&["completions", "bash"])).expect("it is written");
     match Command::new("bash")
         .arg("-n")
         .arg(world.path("flowlake.bash"))
@@ -241,7 +384,16 @@ fn man_writes_a_page_a_command() {
     run();
     let mut names: Vec<String> = super::support::tree(&world.path("man")).into_keys().collect();
     names.sort_unstable();
-    insta::assert_snapshot!(names.join("\n"), @"");
+    insta::assert_snapshot!(names.join("\n"), @r"
+    flowlake-build.1
+    flowlake-completions.1
+    flowlake-demo.1
+    flowlake-inspect.1
+    flowlake-man.1
+    flowlake-sample.1
+    flowlake-verify.1
+    flowlake.1
+    ");
     let page = fs::read_to_string(world.path("man/flowlake-build.1")).expect("a page");
     assert!(page.starts_with(".ie") || page.contains(".TH flowlake"), "{page}");
     assert!(page.contains("max") || page.contains("\\-\\-replace"), "{page}");

@@ -45,20 +45,20 @@ fn refuse(text: &str, line: Option<&str>) -> String {
 fn a_device_listed_twice_is_refused() {
     let second =
         device("hub", "iotGatewayHub", OTHER_MAC).replace("archive = \"hub\"", "archive = \"other\"");
-    insta::assert_snapshot!(refuse(&one(&(hub() + &second)), Some("name = \"hub\"")), @"");
+    insta::assert_snapshot!(refuse(&one(&(hub() + &second)), Some("name = \"hub\"")), @"device `hub` is listed twice");
 }
 
 #[test]
 fn names_that_differ_in_case_alone_are_the_same_device() {
     let second =
         device("HUB", "iotGatewayHub", OTHER_MAC).replace("archive = \"HUB\"", "archive = \"other\"");
-    insta::assert_snapshot!(refuse(&one(&(hub() + &second)), Some("name = \"HUB\"")), @"");
+    insta::assert_snapshot!(refuse(&one(&(hub() + &second)), Some("name = \"HUB\"")), @"device `HUB` is listed twice");
 }
 
 #[test]
 fn an_archive_listed_twice_is_refused() {
     let second = device("lamp", "lighting", OTHER_MAC).replace("archive = \"lamp\"", "archive = \"hub\"");
-    insta::assert_snapshot!(refuse(&one(&(hub() + &second)), Some("archive = \"hub\"")), @"");
+    insta::assert_snapshot!(refuse(&one(&(hub() + &second)), Some("archive = \"hub\"")), @"archive `hub` is listed twice");
 }
 
 #[test]
@@ -138,19 +138,19 @@ fn an_unknown_key_is_refused_wherever_it_stands() {
         &one(&(hub() + "colour = \"white\"\n")),
         Some("colour = \"white\""),
     );
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(message, @"unknown field `colour`, expected one of `name`, `title`, `class`, `class_title`, `mac`, `archive`, `published_records`, `parts`");
     let message = refuse(
         &one(&hub()).replace("[dataset]", "[dataset]\nyear = 2019"),
         Some("year = 2019"),
     );
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(message, @"unknown field `year`, expected one of `name`, `title`, `licence`, `redistribution`, `citation`, `url`");
     let message = refuse(
         &catalogue("[limits]\nmax_lines = 3\n", &[hub()]),
         Some("max_lines = 3"),
     );
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(message, @"unknown field `max_lines`, expected one of `max_rejected_share`, `max_rejected_lines`, `max_months`, `max_line_bytes`, `max_decompressed_bytes`, `max_archive_entries`");
     let message = refuse(&(one(&hub()) + "\n[outputs]\n"), Some("[outputs]"));
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(message, @"unknown field `outputs`, expected one of `dataset`, `limits`, `device`");
 }
 
 #[test]
@@ -159,14 +159,14 @@ fn a_missing_key_and_a_wrong_type_are_refused() {
         &one(&hub().replace(&format!("mac = \"{DEVICE_MAC}\"\n"), "")),
         Some("[[device]]"),
     );
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(message, @"missing field `mac`");
     let message = refuse(
         &one(&(hub() + "published_records = \"many\"\n")),
         Some("published_records = \"many\""),
     );
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(message, @r#"invalid type: string "many", expected u64"#);
     let message = refuse(&one(&(hub() + "parts = 0\n")), Some("parts = 0"));
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(message, @"`parts` must be 1 to 1000");
 }
 
 #[test]
@@ -186,13 +186,13 @@ fn a_limit_that_makes_no_sense_is_refused() {
 
 #[test]
 fn a_catalogue_without_devices_is_refused() {
-    insta::assert_snapshot!(refuse(&catalogue("", &[]), None), @"");
+    insta::assert_snapshot!(refuse(&catalogue("", &[]), None), @"no [[device]] is listed");
 }
 
 #[test]
 fn what_is_no_toml_is_refused() {
     let message = refuse(&(one(&hub()) + "name = \n"), Some("name = "));
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(message, @"string values must be quoted, expected literal string");
 }
 
 #[test]
@@ -200,7 +200,10 @@ fn a_catalogue_that_is_not_there_is_named_with_the_built_in_ones() {
     let world = World::with_hub(&DumpText::of([Flow::new()]));
     fs::remove_file(world.catalogue_path()).expect("it goes");
     let outcome = world.build().run().expect_code(2);
-    insta::assert_snapshot!(outcome.stderr, @"");
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: failed to open file `[dir]/catalogue.toml`: No such file or directory (os error 2)
+    hint: give the path of a file; built-in catalogues: kddi-iot-2019
+    ");
     world.expect_nothing_published();
 }
 

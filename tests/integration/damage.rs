@@ -69,7 +69,7 @@ fn a_corrupt_gzip_stream_names_dump_part_and_offset() {
     let outcome = refuse(&[("hub.tar.gz", &packed)]);
     assert!(offset(&outcome) >= middle.min(packed.len()), "{}", outcome.stderr);
     outcome.expect_says([
-        "error: dump hub: damaged gzip stream in part hub.tar.gz near byte ",
+        "error: dump hub: damaged gzip stream, found in part hub.tar.gz near byte ",
         "caused by: ",
     ]);
 }
@@ -79,24 +79,27 @@ fn a_wrong_checksum_at_the_end_of_a_gzip_stream_is_found() {
     let mut packed = pack::tar_gz("hub", many_flows().bytes());
     let checksum = packed.len() - 8;
     packed[checksum] ^= 1;
-    refuse(&[("hub.tar.gz", &packed)]).expect_says(["dump hub: damaged gzip stream in part hub.tar.gz"]);
+    refuse(&[("hub.tar.gz", &packed)])
+        .expect_says(["dump hub: damaged gzip stream, found in part hub.tar.gz"]);
     let mut packed = pack::gzip(many_flows().bytes());
     let checksum = packed.len() - 8;
     packed[checksum] ^= 1;
-    refuse(&[("hub.json.gz", &packed)]).expect_says(["dump hub: damaged gzip stream in part hub.json.gz"]);
+    refuse(&[("hub.json.gz", &packed)])
+        .expect_says(["dump hub: damaged gzip stream, found in part hub.json.gz"]);
 }
 
 #[test]
 fn what_is_no_gzip_at_all_is_said_to_be_damaged() {
     let outcome = refuse(&[("hub.tar.gz", b"<html>404 Not Found</html> and so on, for a while")]);
-    outcome.expect_says(["dump hub: damaged gzip stream in part hub.tar.gz near byte "]);
+    outcome.expect_says(["dump hub: damaged gzip stream, found in part hub.tar.gz near byte "]);
 }
 
 #[test]
 fn garbage_behind_a_gzip_stream_is_found() {
     let mut packed = pack::tar_gz("hub", many_flows().bytes());
-    packed.extend_from_slice(b"garbage");
-    refuse(&[("hub.tar.gz", &packed)]).expect_says(["dump hub: damaged gzip stream in part hub.tar.gz"]);
+    packed.extend_from_slice(&[b'x'; 64]);
+    refuse(&[("hub.tar.gz", &packed)])
+        .expect_says(["dump hub: damaged gzip stream, found in part hub.tar.gz"]);
 }
 
 #[test]
@@ -118,7 +121,7 @@ fn a_corrupt_zstd_stream_names_dump_part_and_offset() {
     }
     let outcome = refuse(&[("hub.json.zst", &packed)]);
     outcome.expect_says([
-        "dump hub: damaged zstd stream in part hub.json.zst near byte ",
+        "dump hub: damaged zstd stream, found in part hub.json.zst near byte ",
         "caused by: ",
     ]);
 }
@@ -128,7 +131,8 @@ fn a_wrong_checksum_of_a_zstd_frame_is_found() {
     let mut packed = pack::zstd(many_flows().bytes());
     let last = packed.len() - 1;
     packed[last] ^= 1;
-    refuse(&[("hub.json.zst", &packed)]).expect_says(["dump hub: damaged zstd stream in part hub.json.zst"]);
+    refuse(&[("hub.json.zst", &packed)])
+        .expect_says(["dump hub: damaged zstd stream, found in part hub.json.zst"]);
 }
 
 #[test]
@@ -149,7 +153,7 @@ fn a_tar_header_with_a_wrong_checksum_is_damage() {
     archive[0] ^= 1;
     let outcome = refuse(&[("hub.tar.gz", &pack::gzip(&archive))]);
     outcome.expect_says([
-        "dump hub: damaged tar header in part hub.tar.gz",
+        "dump hub: damaged tar header, found in part hub.tar.gz",
         "caused by: its checksum does not match",
     ]);
 }
@@ -157,7 +161,7 @@ fn a_tar_header_with_a_wrong_checksum_is_damage() {
 #[test]
 fn gzip_without_tar_inside_a_tar_gz_is_damage() {
     let outcome = refuse(&[("hub.tar.gz", &pack::gzip(many_flows().bytes()))]);
-    outcome.expect_says(["dump hub: damaged tar header in part hub.tar.gz"]);
+    outcome.expect_says(["dump hub: damaged tar header, found in part hub.tar.gz"]);
 }
 
 #[test]
@@ -167,7 +171,7 @@ fn an_archive_without_json_is_refused() {
         ("._hub.json", b"not this either"),
     ]));
     let outcome = refuse(&[("hub.tar.gz", &archive)]);
-    insta::assert_snapshot!(outcome.stderr, @"");
+    insta::assert_snapshot!(outcome.stderr, @"error: dump hub: the archive holds no .json file");
 }
 
 #[test]
@@ -175,7 +179,10 @@ fn a_part_missing_in_the_middle_or_at_the_beginning_is_named() {
     let packed = pack::tar_gz("hub", many_flows().bytes());
     let parts = pack::pieces(&packed, 3);
     let outcome = refuse(&[("hub.tar.gz00", parts[0]), ("hub.tar.gz02", parts[2])]);
-    insta::assert_snapshot!(outcome.stderr, @"");
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: dump hub: part hub.tar.gz01 is missing in [dir]/dumps
+    hint: parts are joined before decompression: all must be there
+    ");
     let outcome = refuse(&[("hub.tar.gz01", parts[1]), ("hub.tar.gz02", parts[2])]);
     outcome.expect_says(["dump hub: part hub.tar.gz00 is missing in "]);
 }
@@ -205,7 +212,10 @@ fn a_part_missing_at_the_end_is_an_early_end_in_the_last_part_there_is() {
     let parts = pack::pieces(&packed, 3);
     let outcome = refuse(&[("hub.tar.gz00", parts[0]), ("hub.tar.gz01", parts[1])]);
     assert_eq!(offset(&outcome), parts[1].len());
-    insta::assert_snapshot!(outcome.stderr.replace(&parts[1].len().to_string(), "[size]"), @"");
+    insta::assert_snapshot!(outcome.stderr.replace(&parts[1].len().to_string(), "[size]"), @r"
+    error: dump hub: gzip stream ends too early, in part hub.tar.gz01 at byte [size]
+    hint: compare the size of hub.tar.gz01 with its publisher's; if the archive is split, a later part may be missing
+    ");
 }
 
 #[test]
@@ -224,7 +234,7 @@ fn damage_in_a_later_part_names_that_part_and_the_offset_in_it() {
         found >= middle && found <= middle + (1 << 20),
         "{found} is not near {middle}"
     );
-    outcome.expect_says(["damaged gzip stream in part hub.tar.gz01 near byte "]);
+    outcome.expect_says(["damaged gzip stream, found in part hub.tar.gz01 near byte "]);
 }
 
 #[test]
@@ -242,7 +252,10 @@ fn a_dump_that_is_there_in_two_forms_is_refused() {
         ("hub.json", dump.bytes()),
         ("hub.tar.gz", &pack::tar_gz("hub", dump.bytes())),
     ]);
-    insta::assert_snapshot!(outcome.stderr, @"");
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: dump hub is there twice: hub.json and hub.tar.gz
+    hint: keep one of them in the input directory
+    ");
 }
 
 #[test]
@@ -270,7 +283,11 @@ fn an_input_directory_that_is_not_there_is_named() {
     let world = World::new();
     fs::remove_dir(world.dumps()).expect("it goes");
     let outcome = world.build().run().expect_code(3);
-    insta::assert_snapshot!(outcome.stderr, @"");
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: cannot read the input
+    caused by: failed to read directory `[dir]/dumps`: No such file or directory (os error 2)
+    hint: --input is the directory that holds the dumps
+    ");
     world.expect_nothing_published();
 }
 
@@ -279,7 +296,10 @@ fn an_input_directory_without_any_dump_is_refused() {
     let world = World::new();
     world.add_dump("README.txt", b"nothing here");
     let outcome = world.build().run().expect_code(3);
-    insta::assert_snapshot!(outcome.stderr, @"");
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: no dump of a device of the catalogue is in [dir]/dumps
+    hint: dumps are matched to devices by file name: <archive>.tar.gz, .tar.gz00…, .json, .json.gz, .json.zst
+    ");
     world.expect_nothing_published();
 }
 

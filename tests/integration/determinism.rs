@@ -68,7 +68,7 @@ fn the_number_of_threads_changes_no_byte() {
     world.built();
     let expected = tree(&world.path("lake"));
     for jobs in ["1", "3", "4", "9"] {
-        world.build_to(jobs).args(["--jobs", jobs]).run().expect_code(0);
+        world.build_to(jobs).with("--jobs", jobs).run().expect_code(0);
         assert!(
             tree(&world.path(jobs)) == expected,
             "--jobs {jobs} gives other bytes"
@@ -90,9 +90,14 @@ fn a_dump_of_many_chunks_and_row_groups_gives_the_same_bytes_with_any_number_of_
             number % 999
         );
         dump = dump.flow(&Flow::numbered(number).starting(&start));
+        if number % 20_000 == 5 {
+            // A long-running exporter writes its totals now and then; the last ones are in the last chunk.
+            let (flows, packets) = (dump.flow_count(), dump.packet_count());
+            dump = dump.stats(flows, packets);
+        }
     }
     world.add_dump("hub.json", dump.trailer().bytes());
-    world.build_to("lake").args(["--jobs", "1"]).run().expect_code(0);
+    world.build_to("lake").with("--jobs", "1").run().expect_code(0);
     let lake = world.lake();
     let groups: Vec<_> = lake
         .list("files")
@@ -103,7 +108,7 @@ fn a_dump_of_many_chunks_and_row_groups_gives_the_same_bytes_with_any_number_of_
     assert_eq!(lake.source()["trailer"]["matches"], true);
     let expected = tree(&world.path("lake"));
     for jobs in ["2", "4"] {
-        world.build_to(jobs).args(["--jobs", jobs]).run().expect_code(0);
+        world.build_to(jobs).with("--jobs", jobs).run().expect_code(0);
         assert!(
             tree(&world.path(jobs)) == expected,
             "--jobs {jobs} gives other bytes"

@@ -27,7 +27,10 @@ fn flow_of(bytes: usize) -> Flow {
 fn a_line_above_the_cap_is_an_error_that_names_line_and_cap() {
     let dump = DumpText::of([Flow::new(), flow_of(LINE + 1), Flow::new()]);
     let outcome = refuse(&dump, "max_line_bytes = 65536");
-    insta::assert_snapshot!(outcome.stderr, @"");
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: dump hub: a line's length in bytes is above the limit of 65536 (line 2)
+    hint: if the dump is genuine, raise `max_line_bytes` under [limits] in the catalogue
+    ");
 }
 
 #[test]
@@ -47,7 +50,10 @@ fn a_line_without_end_is_stopped_at_the_cap_without_any_configuration() {
     let line = vec![b'x'; 64 << 20];
     world.add_dump("hub.tar.gz", &pack::tar_gz("hub", &line));
     let outcome = world.build().run().expect_code(3);
-    insta::assert_snapshot!(outcome.stderr, @"");
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: dump hub: a line's length in bytes is above the limit of 1048576 (line 1)
+    hint: if the dump is genuine, raise `max_line_bytes` under [limits] in the catalogue
+    ");
     world.expect_nothing_published();
 }
 
@@ -73,7 +79,7 @@ fn more_decompressed_bytes_than_the_cap_are_an_error_in_every_form() {
         let outcome = world.build().run().expect_code(3);
         world.expect_nothing_published();
         outcome.expect_says([
-            "dump hub: the decompressed size in bytes is above the limit of 1000000 (line ",
+            "dump hub: the decompressed size in bytes is above the limit of 1000000 (part hub.",
             "raise `max_decompressed_bytes` under [limits] in the catalogue",
         ]);
     }
@@ -138,7 +144,10 @@ fn more_archive_entries_than_the_cap_are_an_error() {
     let outcome = world.build().run().expect_code(3);
     world.expect_nothing_published();
     let size = archive.len().to_string();
-    insta::assert_snapshot!(outcome.stderr.replace(&size, "[size]"), @"");
+    insta::assert_snapshot!(outcome.stderr.replace(&size, "[size]"), @r"
+    error: dump hub: the number of archive entries is above the limit of 10 (part hub.tar.gz, byte [size])
+    hint: if the dump is genuine, raise `max_archive_entries` under [limits] in the catalogue
+    ");
     let world = world.with_limits("max_archive_entries = 11");
     assert_eq!(world.built().source()["kept"], 1);
 }

@@ -236,11 +236,17 @@ fn line_ends_byte_order_marks_and_blank_lines_change_no_row() {
 }
 
 #[test]
-fn a_byte_order_mark_elsewhere_is_no_white_space() {
+fn a_byte_order_mark_at_a_line_start_is_passed_over_and_elsewhere_it_is_not() {
     let dump = DumpText::default()
         .flow(&Flow::new())
-        .spelled(&Flow::new(), format!("\u{feff}{}", Flow::new().line()));
+        .spelled(&Flow::new(), format!("\u{feff}{}", Flow::new().line()))
+        .spelled(&Flow::new(), format!("{}\u{feff}", Flow::new().line()));
     let lake = World::with_hub(&dump.trailer()).lenient().built();
+    assert_eq!(
+        lake.accounting()["kept"],
+        2,
+        "files that were joined have one at each beginning"
+    );
     assert_eq!(lake.accounting()["rejected"], 1);
 }
 

@@ -154,7 +154,10 @@ fn a_users_own_recipe_decides_rows_columns_tables_and_repairs() {
         .into_iter()
         .map(|row| serde_json::Value::from(row).to_string())
         .collect();
-    insta::assert_snapshot!(rows.join("\n"), @"");
+    insta::assert_snapshot!(rows.join("\n"), @r#"
+    {"bytes":900,"clock":"10:00:00.000","day":18078,"device":"hub","flowEndReason":"active","flowStartMilliseconds":1561975200000,"millis":1500,"service":"web","source":"ff02::0016","transport":"tcp","way":"toDevice"}
+    {"bytes":900,"clock":"10:00:00.000","day":18078,"device":"hub","flowEndReason":"","flowStartMilliseconds":1561975200000,"millis":1500,"service":"none","source":"192.0.2.10","transport":"udp","way":"fromDevice"}
+    "#);
     let expected = serde_json::json!({"read": 3, "kept": 2, "removed": {"noIdle": 1}, "rejected": 0});
     assert_eq!(lake.accounting(), expected);
     assert_eq!(lake.manifest["recipe"]["name"], "mine");
@@ -188,38 +191,38 @@ fn an_unknown_key_in_a_recipe_is_refused_wherever_it_stands() {
         &changed("[[filter]]\n", "[[filter]]\ncomment = \"x\"\n"),
         Some("comment = \"x\""),
     );
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(message, @"unknown field `comment`, expected one of `rule`, `remove`, `description`");
     let message = refuse(
         &changed("name = \"flows\"", "name = \"flows\"\nversion = 1"),
         Some("version = 1"),
     );
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(message, @"unknown field `version`, expected one of `name`, `title`, `repairs`, `filter`, `tables`, `column`, `dropped`");
     let message = refuse(
         &changed("role = \"target\"", "role = \"target\"\ntype = \"text\""),
         Some("type = \"text\""),
     );
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(message, @"unknown field `type`, expected one of `name`, `from`, `derive`, `role`, `unit`, `description`");
 }
 
 #[test]
 fn unknown_names_in_a_recipe_are_refused_with_those_that_are_known() {
     let line = "    \"makeItShine\",";
-    insta::assert_snapshot!(refuse(&changed("repairs = [", &format!("repairs = [\n{line}")), Some(line)), @"");
+    insta::assert_snapshot!(refuse(&changed("repairs = [", &format!("repairs = [\n{line}")), Some(line)), @"unknown repair `makeItShine`, expected one of macTrailingColon, ipv6Canonical, ipv4Unspecified, durationMilliseconds, flowEndReasonClosed");
     let message = refuse(
         &changed("reason = \"noise\"", "reason = \"boring\""),
         Some("reason = \"boring\""),
     );
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(message, @"unknown reason `boring`, expected one of constant, nearConstant, noise, notInProduct");
     let line = "from = \"sourceMac\"";
-    insta::assert_snapshot!(refuse(&changed("from = \"sourceMacAddress\"", line), Some(line)), @"");
+    insta::assert_snapshot!(refuse(&changed("from = \"sourceMacAddress\"", line), Some(line)), @"`sourceMac` is no raw field, nor deviceName or direction");
     let line = "derive = { lookup = \"colours\" }";
-    insta::assert_snapshot!(refuse(&changed("derive = { lookup = \"protocolName\" }", line), Some(line)), @"");
+    insta::assert_snapshot!(refuse(&changed("derive = { lookup = \"protocolName\" }", line), Some(line)), @"there is no [tables.colours]");
     let line = "remove = { column = \"colour\", in = [\"toDevice\"] }";
     let message = refuse(
         &changed("remove = { column = \"direction\", in = [\"toDevice\"] }", line),
         Some(line),
     );
-    insta::assert_snapshot!(message, @"");
+    insta::assert_snapshot!(message, @"`colour` is no text column to filter by");
 }
 
 #[test]
@@ -228,7 +231,7 @@ fn a_raw_field_that_is_neither_used_nor_dropped_is_not_forgotten_silently() {
         "[[dropped]]\nname = \"vlanId\"\nreason = \"constant\"\ndetail = \"No VLAN tags in the capture\"\n",
         "",
     );
-    insta::assert_snapshot!(refuse(&without, None), @"");
+    insta::assert_snapshot!(refuse(&without, None), @"neither in a [[column]] nor [[dropped]] with a reason: vlanId");
 }
 
 #[test]
@@ -238,7 +241,7 @@ fn a_partition_column_cannot_be_a_column_of_the_files() {
         "[[column]]\nname = \"deviceName\"",
         &format!("[[column]]\n{line}\nfrom = \"deviceName\""),
     );
-    insta::assert_snapshot!(refuse(&recipe, Some(line)), @"");
+    insta::assert_snapshot!(refuse(&recipe, Some(line)), @"column `deviceClass` cannot be in the files: it is a partition column");
 }
 
 #[test]
@@ -249,7 +252,7 @@ fn a_recipe_without_the_flow_start_is_refused() {
     );
     let world = World::with_hub(&DumpText::of([Flow::new()]));
     let outcome = world.build_with_recipe(&recipe).run().expect_code(2);
-    insta::assert_snapshot!(outcome.stderr, @"");
+    insta::assert_snapshot!(outcome.stderr, @"error: [dir]/recipe.toml: the first timestamp column must be `flowStartMilliseconds`, copied from the field: it tells the month of a row");
     world.expect_nothing_published();
 }
 
@@ -257,6 +260,9 @@ fn a_recipe_without_the_flow_start_is_refused() {
 fn a_recipe_that_is_not_there_is_named_with_the_built_in_ones() {
     let world = World::with_hub(&DumpText::of([Flow::new()]));
     let outcome = world.build().args(["--recipe", "flow"]).run().expect_code(2);
-    insta::assert_snapshot!(outcome.stderr, @"");
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: failed to open file `flow`: No such file or directory (os error 2)
+    hint: give the path of a file; built-in recipes: flows
+    ");
     world.expect_nothing_published();
 }

@@ -36,39 +36,39 @@ fn reason(line: &str) -> String {
 
 #[test]
 fn a_line_that_is_not_json_is_rejected() {
-    insta::assert_snapshot!(reason("not JSON at all"), @"");
-    insta::assert_snapshot!(reason("{\"flows\":{\"flowStartMilliseconds\":nonsense}}"), @"");
+    insta::assert_snapshot!(reason("not JSON at all"), @"not JSON: expected ident at column 2");
+    insta::assert_snapshot!(reason("{\"flows\":{\"flowStartMilliseconds\":nonsense}}"), @"not JSON: expected ident at column 36");
 }
 
 #[test]
 fn a_line_that_is_cut_off_is_rejected() {
     let line = Flow::new().line();
-    insta::assert_snapshot!(reason(&line[..line.len() / 2]), @"");
-    insta::assert_snapshot!(reason(&line[..line.len() - 1]), @"");
+    insta::assert_snapshot!(reason(&line[..line.len() / 2]), @"not JSON: EOF while parsing an object at column 803");
+    insta::assert_snapshot!(reason(&line[..line.len() - 1]), @"not JSON: EOF while parsing an object at column 1606");
 }
 
 #[test]
 fn a_value_of_the_wrong_type_is_rejected_and_the_reason_names_field_and_value() {
-    insta::assert_snapshot!(reason(&Flow::new().text("protocolIdentifier", "six").line()), @"");
-    insta::assert_snapshot!(reason(&Flow::new().raw("sourceIPv4Address", "[192,0,2,1]").line()), @"");
-    insta::assert_snapshot!(reason(&Flow::new().raw("flowStartMilliseconds", "1561451789747").line()), @"");
-    insta::assert_snapshot!(reason(&Flow::new().raw("flowDurationMilliseconds", "true").line()), @"");
-    insta::assert_snapshot!(reason("{\"flows\":[1,2]}"), @"");
-    insta::assert_snapshot!(reason("[{\"flows\":{}}]"), @"");
-    insta::assert_snapshot!(reason("{}"), @"");
+    insta::assert_snapshot!(reason(&Flow::new().text("protocolIdentifier", "six").line()), @r#"protocolIdentifier: expected an integer from 0 to 255, found "six""#);
+    insta::assert_snapshot!(reason(&Flow::new().raw("sourceIPv4Address", "[192,0,2,1]").line()), @"sourceIPv4Address: expected an IP address, found a list");
+    insta::assert_snapshot!(reason(&Flow::new().raw("flowStartMilliseconds", "1561451789747").line()), @"flowStartMilliseconds: expected a time such as 2019-06-25 08:36:29.747, found 1561451789747");
+    insta::assert_snapshot!(reason(&Flow::new().raw("flowDurationMilliseconds", "true").line()), @"flowDurationMilliseconds: expected a number from 0 to 9007199254740, found a truth value");
+    insta::assert_snapshot!(reason("{\"flows\":[1,2]}"), @"`flows` holds a list, not an object");
+    insta::assert_snapshot!(reason("[{\"flows\":{}}]"), @r#"expected a record such as {"flows":{…}}, found a list"#);
+    insta::assert_snapshot!(reason("{}"), @"an empty object is no record");
 }
 
 #[test]
 fn a_value_out_of_range_is_rejected_and_the_reason_names_the_range() {
-    insta::assert_snapshot!(reason(&Flow::new().number("destinationTransportPort", 65_536).line()), @"");
-    insta::assert_snapshot!(reason(&Flow::new().raw("packetTotalCount", "-1").line()), @"");
-    insta::assert_snapshot!(reason(&Flow::new().raw("octetTotalCount", "9223372036854775808").line()), @"");
-    insta::assert_snapshot!(reason(&Flow::new().raw("packetTotalCount", "1.5").line()), @"");
-    insta::assert_snapshot!(reason(&Flow::new().text("ipClassOfService", "0x100").line()), @"");
-    insta::assert_snapshot!(reason(&Flow::new().text("initialTCPFlags", "SYN").line()), @"");
-    insta::assert_snapshot!(reason(&Flow::new().text("sourceMacAddress", "02:00:00:00:00").line()), @"");
-    insta::assert_snapshot!(reason(&Flow::new().text("destinationIPv4Address", "198.51.100.256").line()), @"");
-    insta::assert_snapshot!(reason(&Flow::new().text("flowEndMilliseconds", "2019-02-29 00:00:00.000").line()), @"");
+    insta::assert_snapshot!(reason(&Flow::new().number("destinationTransportPort", 65_536).line()), @"destinationTransportPort: expected an integer from 0 to 65535, found 65536");
+    insta::assert_snapshot!(reason(&Flow::new().raw("packetTotalCount", "-1").line()), @"packetTotalCount: expected an integer from 0 to 9223372036854775807, found -1");
+    insta::assert_snapshot!(reason(&Flow::new().raw("octetTotalCount", "9223372036854775808").line()), @"octetTotalCount: expected an integer from 0 to 9223372036854775807, found 9223372036854775808");
+    insta::assert_snapshot!(reason(&Flow::new().raw("packetTotalCount", "1.5").line()), @"packetTotalCount: expected an integer from 0 to 9223372036854775807, found 1.5");
+    insta::assert_snapshot!(reason(&Flow::new().text("ipClassOfService", "0x100").line()), @r#"ipClassOfService: expected hexadecimal text up to ff, found "0x100""#);
+    insta::assert_snapshot!(reason(&Flow::new().text("initialTCPFlags", "SYN").line()), @r#"initialTCPFlags: expected TCP flags: letters of ECUAPRSF, or 0, found "SYN""#);
+    insta::assert_snapshot!(reason(&Flow::new().text("sourceMacAddress", "02:00:00:00:00").line()), @r#"sourceMacAddress: expected a MAC address, found "02:00:00:00:00""#);
+    insta::assert_snapshot!(reason(&Flow::new().text("destinationIPv4Address", "198.51.100.256").line()), @r#"destinationIPv4Address: expected an IP address, found "198.51.100.256""#);
+    insta::assert_snapshot!(reason(&Flow::new().text("flowEndMilliseconds", "2019-02-29 00:00:00.000").line()), @r#"flowEndMilliseconds: expected a time such as 2019-06-25 08:36:29.747, found "2019-02-29 00:00:00.000""#);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_line_that_is_not_utf_8_is_rejected_and_kept_byte_for_byte() {
     ]
     .concat();
     let rejected = reject(&line);
-    insta::assert_snapshot!(rejected["reason"].as_str().expect("a reason"), @"");
+    insta::assert_snapshot!(rejected["reason"].as_str().expect("a reason"), @"not UTF-8 at byte 28 of the line");
     assert_eq!(rejected.get("text"), None);
     let hexadecimal: String = line.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(rejected["textHex"], hexadecimal);
@@ -107,7 +107,7 @@ fn a_missing_required_field_is_named() {
     let without_ends = Flow::new()
         .without("sourceMacAddress")
         .raw("destinationMacAddress", "null");
-    insta::assert_snapshot!(reason(&without_ends.line()), @"");
+    insta::assert_snapshot!(reason(&without_ends.line()), @"required but missing: sourceMacAddress, destinationMacAddress");
 }
 
 #[test]
@@ -210,7 +210,14 @@ fn above_max_rejected_share_nothing_is_published_and_the_first_lines_are_named()
     }
     let world = World::with_hub(&dump.trailer());
     let outcome = world.build().run().expect_code(1);
-    insta::assert_snapshot!(outcome.stderr, @"");
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: more lines are rejected than max_rejected_share allows (0.100 %); nothing was published
+    dump hub: 5 of 1000 flows rejected (0.500 %)
+      line 996, byte 1600855: not JSON: expected value at column 1
+      line 997, byte 1600857: not JSON: expected value at column 1
+      line 998, byte 1600859: not JSON: expected value at column 1
+    hint: look at the lines; if the rest is worth building, raise `max_rejected_share` under [limits] in the catalogue: rejected lines are then kept in the lake's rejected/
+    ");
     assert_eq!(outcome.stdout, "");
     world.expect_nothing_published();
 }
@@ -272,7 +279,7 @@ fn a_dump_of_which_every_line_is_rejected_can_still_be_kept() {
 fn the_file_of_rejected_lines_is_named_after_the_dump_whatever_is_in_its_name() {
     use super::support::{DEVICE_MAC, catalogue, device, pack};
     let world = World::new();
-    let entry = device("oneShot", "remoteController", DEVICE_MAC).replace("\"oneShot\"\n", "\"oneShot\"\n");
+    let entry = device("oneShot", "remoteController", DEVICE_MAC);
     let entry = entry.replace("archive = \"oneShot\"", "archive = \"one_shot! (b)-2\"");
     world.set_catalogue(&catalogue("[limits]\nmax_rejected_share = 1.0\n", &[entry]));
     let dump = DumpText::default().flow(&Flow::new()).line("lost").trailer();

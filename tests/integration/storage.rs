@@ -16,7 +16,10 @@ fn a_target_that_holds_a_lake_is_refused_without_replace() {
     world.built();
     let before = tree(&world.path("lake"));
     let outcome = world.build().run().expect_code(4);
-    insta::assert_snapshot!(outcome.stderr, @"");
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: [dir]/lake already holds a lake
+    hint: give --replace to replace it, or another --output
+    ");
     assert_eq!(tree(&world.path("lake")), before);
     world.expect_no_staging();
 }
@@ -64,7 +67,10 @@ fn a_directory_that_is_no_lake_is_refused_with_and_without_replace() {
     fs::write(world.path("lake/thesis.tex"), "years of work").expect("it is written");
     let before = tree(&world.path("lake"));
     let outcome = world.build().run().expect_code(4);
-    insta::assert_snapshot!(outcome.stderr, @"");
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: [dir]/lake is not empty and holds other things than a lake
+    hint: give an --output that is empty or does not exist
+    ");
     world.build().arg("--replace").run().expect_code(4);
     assert_eq!(tree(&world.path("lake")), before);
     world.expect_no_staging();
@@ -110,7 +116,7 @@ fn a_target_below_a_file_cannot_be_written_to() {
     let world = world();
     fs::write(world.path("file"), "").expect("it is written");
     let outcome = world.build_to("file/lake").run().expect_code(4);
-    insta::assert_snapshot!(outcome.stderr, @"");
+    insta::assert_snapshot!(outcome.stderr, @"error: [dir]/file is not a directory");
     let outcome = world.build_to("file/deeper/lake").run().expect_code(4);
     assert!(outcome.stderr.starts_with("error: "), "{}", outcome.stderr);
     world.expect_no_staging();

@@ -18,7 +18,54 @@ fn an_everyday_flow_has_every_column_with_its_value() {
         .iter()
         .map(|(name, value)| format!("{name} = {value}"))
         .collect();
-    insta::assert_snapshot!(text.join("\n"), @"");
+    insta::assert_snapshot!(text.join("\n"), @r#"
+    IoTIPAddress = "192.0.2.10"
+    IoTMacAddress = "02:00:00:00:00:01"
+    IoTTransportPort = 50000
+    averageInterarrivalTime = 250
+    bytesPerPacket = 150
+    dataByteCount = 601
+    deviceName = "hub"
+    firstNonEmptyPacketSize = 200
+    flowAttributes = 0
+    flowDurationMilliseconds = 1500
+    flowEndMilliseconds = 1561975201500
+    flowEndMillisecondsDate = 18078
+    flowEndMillisecondsTime = "10:00:01.500"
+    flowEndReason = "idle"
+    flowStartMilliseconds = 1561975200000
+    flowStartMillisecondsDate = 18078
+    flowStartMillisecondsTime = "10:00:00.000"
+    initialTCPFlags = "S"
+    largePacketCount = 1
+    maxPacketSize = 230
+    nonEmptyPacketCount = 4
+    octetTotalCount = 900
+    packetTotalCount = 7
+    protocolIdentifier = 6
+    protocolName = "TCP"
+    reverseAverageInterarrivalTime = 300
+    reverseBytesPerPacket = 1233
+    reverseDataByteCount = 3700
+    reverseFirstNonEmptyPacketSize = 1400
+    reverseFlowAttributes = 2
+    reverseFlowDeltaMilliseconds = 20
+    reverseInitialTCPFlags = "AS"
+    reverseLargePacketCount = 2
+    reverseMaxPacketSize = 1448
+    reverseNonEmptyPacketCount = 3
+    reverseOctetTotalCount = 4000
+    reversePacketTotalCount = 5
+    reverseSmallPacketCount = 1
+    reverseStandardDeviationInterarrivalTime = 90
+    serverIPAddress = "198.51.100.7"
+    serverMacAddress = "02:00:00:00:00:fe"
+    serverTransportPort = 443
+    serviceType = "HTTP/S"
+    smallPacketCount = 2
+    standardDeviationInterarrivalTime = 120
+    unionTCPFlags = "APF"
+    "#);
 }
 
 #[test]
@@ -42,7 +89,54 @@ fn the_columns_are_those_of_the_contract_in_its_order_and_types() {
             .to_owned()
         })
         .collect();
-    insta::assert_snapshot!(columns.join("\n"), @"");
+    insta::assert_snapshot!(columns.join("\n"), @r"
+    deviceName string target
+    IoTMacAddress string identifier
+    IoTIPAddress string identifier
+    serverMacAddress string identifier
+    serverIPAddress string identifier
+    IoTTransportPort int32? feature
+    serverTransportPort int32? feature
+    protocolIdentifier int32 feature
+    protocolName string feature
+    serviceType string feature
+    flowStartMilliseconds timestamp[ms, UTC] time
+    flowEndMilliseconds timestamp[ms, UTC] time
+    flowStartMillisecondsDate date time
+    flowEndMillisecondsDate date time
+    flowStartMillisecondsTime string time
+    flowEndMillisecondsTime string time
+    flowDurationMilliseconds int64 feature ms
+    reverseFlowDeltaMilliseconds int64? feature ms
+    averageInterarrivalTime int64? feature ms
+    standardDeviationInterarrivalTime int64? feature ms
+    reverseAverageInterarrivalTime int64? feature ms
+    reverseStandardDeviationInterarrivalTime int64? feature ms
+    flowAttributes int32? feature
+    reverseFlowAttributes int32? feature
+    flowEndReason string? feature
+    initialTCPFlags string? feature
+    unionTCPFlags string? feature
+    reverseInitialTCPFlags string? feature
+    packetTotalCount int64 feature packets
+    octetTotalCount int64 feature B
+    smallPacketCount int64? feature packets
+    largePacketCount int64? feature packets
+    nonEmptyPacketCount int64? feature packets
+    firstNonEmptyPacketSize int32? feature B
+    maxPacketSize int32? feature B
+    dataByteCount int64? feature B
+    bytesPerPacket int32? feature B
+    reversePacketTotalCount int64 feature packets
+    reverseOctetTotalCount int64 feature B
+    reverseSmallPacketCount int64? feature packets
+    reverseLargePacketCount int64? feature packets
+    reverseNonEmptyPacketCount int64? feature packets
+    reverseFirstNonEmptyPacketSize int32? feature B
+    reverseMaxPacketSize int32? feature B
+    reverseDataByteCount int64? feature B
+    reverseBytesPerPacket int32? feature B
+    ");
     // And the files have what the manifest says.
     let frame = lake.frame(&lake.files()[0]);
     let found: Vec<String> = frame
@@ -50,7 +144,54 @@ fn the_columns_are_those_of_the_contract_in_its_order_and_types() {
         .iter()
         .map(|column| format!("{} {}", column.name(), column.dtype()))
         .collect();
-    insta::assert_snapshot!(found.join("\n"), @"");
+    insta::assert_snapshot!(found.join("\n"), @r"
+    deviceName str
+    IoTMacAddress str
+    IoTIPAddress str
+    serverMacAddress str
+    serverIPAddress str
+    IoTTransportPort i32
+    serverTransportPort i32
+    protocolIdentifier i32
+    protocolName str
+    serviceType str
+    flowStartMilliseconds datetime[ms]
+    flowEndMilliseconds datetime[ms]
+    flowStartMillisecondsDate date
+    flowEndMillisecondsDate date
+    flowStartMillisecondsTime str
+    flowEndMillisecondsTime str
+    flowDurationMilliseconds i64
+    reverseFlowDeltaMilliseconds i64
+    averageInterarrivalTime i64
+    standardDeviationInterarrivalTime i64
+    reverseAverageInterarrivalTime i64
+    reverseStandardDeviationInterarrivalTime i64
+    flowAttributes i32
+    reverseFlowAttributes i32
+    flowEndReason str
+    initialTCPFlags str
+    unionTCPFlags str
+    reverseInitialTCPFlags str
+    packetTotalCount i64
+    octetTotalCount i64
+    smallPacketCount i64
+    largePacketCount i64
+    nonEmptyPacketCount i64
+    firstNonEmptyPacketSize i32
+    maxPacketSize i32
+    dataByteCount i64
+    bytesPerPacket i32
+    reversePacketTotalCount i64
+    reverseOctetTotalCount i64
+    reverseSmallPacketCount i64
+    reverseLargePacketCount i64
+    reverseNonEmptyPacketCount i64
+    reverseFirstNonEmptyPacketSize i32
+    reverseMaxPacketSize i32
+    reverseDataByteCount i64
+    reverseBytesPerPacket i32
+    ");
     let partition: Vec<&Value> = lake.manifest["schema"]["partitionBy"]
         .as_array()
         .expect("columns")
@@ -102,8 +243,7 @@ fn double_colon_opposite_ipv4_is_0_0_0_0_as_in_dhcp() {
         .number("destinationTransportPort", 67);
     let lake = lake_of([
         dhcp.clone(),
-        dhcp.clone()
-            .text("sourceIPv4Address", "0000:0000::")
+        dhcp.text("sourceIPv4Address", "0000:0000::")
             .text("destinationIPv4Address", "192.0.2.1"),
         Flow::new().text("destinationIPv4Address", "::"),
         // Both ends IPv6: duplicate address detection.
@@ -141,10 +281,11 @@ fn durations_in_seconds_become_milliseconds() {
         .raw("reverseFlowDeltaMilliseconds", "0.217");
     let lake = lake_of([
         flow,
-        Flow::new().times("2019-07-01 10:00:00.000", "2019-07-01 10:00:00.000", 0),
+        Flow::new().starting("2019-07-01 10:00:00.000"),
+        Flow::new().times("2019-07-01 10:00:00.000", "2019-07-01 10:00:00.020", 20),
     ]);
-    assert_eq!(lake.column("flowDurationMilliseconds"), [1_799_999, 0]);
-    assert_eq!(lake.column("reverseFlowDeltaMilliseconds"), [217, 20]);
+    assert_eq!(lake.column("flowDurationMilliseconds"), [1_799_999, 1, 20]);
+    assert_eq!(lake.column("reverseFlowDeltaMilliseconds"), [217, 0, 20]);
 }
 
 #[test]
@@ -172,6 +313,22 @@ fn both_units_in_one_dump_are_told_apart_row_by_row() {
     let lake = lake_of([seconds.clone(), millis.clone(), seconds, millis]);
     assert_eq!(lake.column("flowDurationMilliseconds"), [1500; 4]);
     assert_eq!(lake.column("reverseFlowDeltaMilliseconds"), [300; 4]);
+}
+
+#[test]
+fn without_a_duration_to_compare_the_first_reverse_packet_is_not_after_the_last() {
+    let flow = Flow::new().without("flowDurationMilliseconds");
+    let lake = lake_of([
+        flow.clone().raw("reverseFlowDeltaMilliseconds", "0.300"),
+        flow.clone().raw("reverseFlowDeltaMilliseconds", "1.500"),
+        // 300 s would be after the end, which is 1.5 s after the start.
+        flow.clone().number("reverseFlowDeltaMilliseconds", 300),
+        flow.number("reverseFlowDeltaMilliseconds", 1500),
+    ]);
+    assert_eq!(
+        lake.column("reverseFlowDeltaMilliseconds"),
+        [300, 1500, 300, 1500]
+    );
 }
 
 #[test]
@@ -336,7 +493,7 @@ fn statistics_that_were_not_written_are_null_and_not_zero() {
         lake.column("bytesPerPacket"),
         [json!(150), null.clone(), null.clone(), json!(150), null.clone()]
     );
-    let expected = [json!(1233), json!(1233), null.clone(), null.clone(), null.clone()];
+    let expected = [json!(1233), json!(1233), null.clone(), null.clone(), null];
     assert_eq!(lake.column("reverseBytesPerPacket"), expected);
     let forward = [
         "smallPacketCount",
@@ -411,7 +568,14 @@ fn rows_go_to_the_month_of_their_start_in_utc_and_keep_the_order_of_the_dump() {
             )
         })
         .collect();
-    insta::assert_snapshot!(found.join("\n"), @"");
+    insta::assert_snapshot!(found.join("\n"), @r"
+    2019-06: 50002 (2019-06-30T23:59:59.000Z to 2019-06-30T23:59:59.000Z)
+    2019-07: 50000 50003 50007 (2019-07-01T00:00:00.000Z to 2019-07-31T23:59:59.998Z)
+    2019-08: 50001 (2019-08-01T00:00:00.000Z to 2019-08-01T00:00:00.000Z)
+    2019-12: 50004 (2019-12-31T23:59:59.998Z to 2019-12-31T23:59:59.998Z)
+    2020-01: 50005 (2020-01-01T00:00:00.000Z to 2020-01-01T00:00:00.000Z)
+    2020-02: 50006 (2020-02-29T12:00:00.000Z to 2020-02-29T12:00:00.000Z)
+    ");
     assert_eq!(lake.source()["firstFlowStart"], "2019-06-30T23:59:59.000Z");
     assert_eq!(lake.source()["lastFlowStart"], "2020-02-29T12:00:00.000Z");
 }

@@ -254,7 +254,7 @@ fn what_a_manifest_says_of_a_file_is_checked_against_its_rows() {
 fn another_schema_in_the_manifest_is_found() {
     let world = world();
     edit(&world, |manifest| {
-        manifest["schema"]["columns"][5]["type"] = json!("int64")
+        manifest["schema"]["columns"][5]["type"] = json!("int64");
     });
     assert!(differences(&world, &[]).contains(&format!("{HUB} schema")));
 }
@@ -277,12 +277,19 @@ fn a_path_that_leads_out_of_the_lake_is_refused_and_not_opened() {
 fn what_is_no_lake_cannot_be_verified() {
     let world = World::new();
     let outcome = world.about_lake("verify").run().expect_code(3);
-    insta::assert_snapshot!(outcome.stderr, @"");
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: cannot verify [dir]/lake
+    caused by: [dir]/lake is not a lake: it has no manifest.json
+    ");
     fs::create_dir(world.path("lake")).expect("a directory");
     world.about_lake("verify").run().expect_code(3);
     fs::write(world.path("lake/manifest.json"), "{\n  \"formatVersion\": 1,\n").expect("it is written");
     let outcome = world.about_lake("verify").run().expect_code(3);
-    insta::assert_snapshot!(outcome.stderr, @"");
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: cannot verify [dir]/lake
+    caused by: [dir]/lake/manifest.json line 3, column 0: not a manifest
+    caused by: EOF while parsing a value at line 3 column 0
+    ");
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn a_published_count_that_differs_from_what_was_read_is_a_warning() {
     world.set_catalogue(&catalogue("", &[entry(3)]));
     let found = warning(&world, "publishedCountDiffers");
     assert_eq!(found["subject"], "hub");
-    insta::assert_snapshot!(found["message"].as_str().expect("text"), @"");
+    insta::assert_snapshot!(found["message"].as_str().expect("text"), @"dump hub: 2 flows read, its publisher states 3");
     assert_eq!(world.lake().source()["publishedRecords"], 3);
 
     world.set_catalogue(&catalogue("", &[entry(2)]));
@@ -51,7 +51,7 @@ fn unknown_fields_are_counted_and_a_warning_names_them() {
     ]);
     let world = World::with_hub(&dump);
     let found = warning(&world, "unknownFields");
-    insta::assert_snapshot!(found["message"].as_str().expect("text"), @"");
+    insta::assert_snapshot!(found["message"].as_str().expect("text"), @"dump hub: flows hold unknown fields, left out: applicationLabel, dnsList");
     let expected =
         serde_json::json!([{"name": "applicationLabel", "rows": 2}, {"name": "dnsList", "rows": 1}]);
     assert_eq!(world.lake().source()["unknownFields"], expected);
@@ -79,7 +79,7 @@ fn a_field_dropped_as_constant_that_varies_is_a_warning_and_marked_in_the_manife
     let world = World::with_hub(&dump);
     let found = warning(&world, "reasonContradicted");
     assert_eq!(found["subject"], "vlanId");
-    insta::assert_snapshot!(found["message"].as_str().expect("text"), @"");
+    insta::assert_snapshot!(found["message"].as_str().expect("text"), @"column vlanId is dropped as `constant`, but 2 distinct values were seen");
     let lake = world.lake();
     let dropped = lake
         .list("droppedColumns")
@@ -95,7 +95,7 @@ fn a_field_dropped_as_constant_that_varies_is_a_warning_and_marked_in_the_manife
     assert!(
         inspected
             .lines()
-            .any(|line| line.starts_with("vlanId") && line.ends_with("CONTRADICTED")),
+            .any(|line| line.trim_start().starts_with("vlanId") && line.ends_with("CONTRADICTED")),
         "{inspected}"
     );
 }
@@ -108,6 +108,23 @@ fn evidence_is_counted_over_the_rows_kept() {
     for dropped in lake.list("droppedColumns") {
         assert_eq!(dropped["evidence"]["rows"], 1, "{dropped}");
     }
+}
+
+#[test]
+fn evidence_tells_rows_without_a_value_from_distinct_values() {
+    let bare = Flow::new().unanswered().without_statistics();
+    let lake = World::with_hub(&DumpText::of([Flow::new(), bare.clone(), bare])).built();
+    let dropped = lake.list("droppedColumns").iter();
+    let urgent = dropped
+        .clone()
+        .find(|column| column["name"] == "tcpUrgTotalCount")
+        .expect("it");
+    let expected = serde_json::json!({
+        "rows": 3, "nulls": 2, "distinct": 1, "distinctIsEstimate": false,
+        "mostFrequent": {"value": "0", "rows": 1, "share": 0.333_333}, "contradicted": false,
+    });
+    assert_eq!(urgent["evidence"], expected);
+    assert!(dropped.clone().all(|column| column["evidence"]["rows"] == 3));
 }
 
 #[test]
@@ -129,7 +146,23 @@ fn every_dropped_column_has_a_reason_and_none_is_in_the_files() {
             )
         })
         .collect();
-    insta::assert_snapshot!(reasons.join("\n"), @"");
+    insta::assert_snapshot!(reasons.join("\n"), @r"
+    ingressInterface: constant
+    egressInterface: constant
+    observationDomainId: constant
+    silkAppLabel: constant
+    tcpUrgTotalCount: constant
+    reverseTcpUrgTotalCount: constant
+    vlanId: constant
+    collectorName: constant
+    ipClassOfService: nearConstant
+    tcpSequenceNumber: noise
+    reverseTcpSequenceNumber: noise
+    reverseUnionTCPFlags: notInProduct
+    standardDeviationPayloadLength: notInProduct
+    reverseStandardDeviationPayloadLength: notInProduct
+    firstEightNonEmptyPacketDirections: notInProduct
+    ");
     let row = lake.row();
     assert!(dropped.iter().all(|name| !row.contains_key(*name)));
     assert!(

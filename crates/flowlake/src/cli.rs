@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -19,6 +20,7 @@ Exit codes:
   3    the input cannot be read
   4    the output cannot be written
   5    another build was faster: commit conflict
+  101  a defect of flowlake itself
   130  interrupted
 
 Start with `flowlake demo`."
@@ -49,7 +51,7 @@ pub(crate) enum Command {
     /// Write man pages
     Man {
         /// Directory to write them to.
-        #[arg(long, value_name = "DIR")]
+        #[arg(long, value_name = "DIR", value_parser = local_path())]
         output: PathBuf,
     },
 }
@@ -65,11 +67,11 @@ pub(crate) struct BuildArgs {
     pub(crate) config: String,
 
     /// Directory with the dumps: <stem>.tar.gz, split parts <stem>.tar.gz00…, .json, .json.gz, .json.zst
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = local_path())]
     pub(crate) input: PathBuf,
 
     /// Directory the lake appears in, all at once
-    #[arg(long, value_name = "DIR", default_value = "lake")]
+    #[arg(long, value_name = "DIR", value_parser = local_path(), default_value = "lake")]
     pub(crate) output: PathBuf,
 
     /// What the lake holds: a TOML file, or the name of a built-in recipe (flows)
@@ -112,7 +114,7 @@ pub(crate) enum ProgressMode {
 #[derive(Debug, Args)]
 pub(crate) struct SampleArgs {
     /// Directory to write the dumps and their catalogue to; must be empty or not exist
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = local_path())]
     pub(crate) output: PathBuf,
 
     /// Size, as a share of the published record counts
@@ -131,13 +133,14 @@ pub(crate) struct SampleArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// Directory for the dumps and the lake; must be empty or not exist
-    #[arg(long, value_name = "DIR", default_value = "flowlake-demo")]
+    #[arg(long, value_name = "DIR", value_parser = local_path(), default_value = "flowlake-demo")]
     pub(crate) output: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
     /// The lake
+    #[arg(value_parser = local_path())]
     pub(crate) lake: PathBuf,
 
     /// Print the manifest as JSON
@@ -148,6 +151,7 @@ pub(crate) struct InspectArgs {
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// The lake
+    #[arg(value_parser = local_path())]
     pub(crate) lake: PathBuf,
 
     /// Only look at names and sizes, do not read the files
@@ -168,6 +172,16 @@ fn parse_scale(text: &str) -> Result<f64, String> {
         Ok(scale) if scale > 0.0 && scale <= 1000.0 => Ok(scale),
         _ => Err("expected a number above 0 and up to 1000".to_owned()),
     }
+}
+
+/// A path on this machine. A URL would be taken for a directory of that name.
+fn local_path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path.to_str() {
+        Some(text) if text.contains("://") => {
+            Err("object stores are not supported yet: give a local directory")
+        }
+        _ => Ok(path),
+    })
 }
 
 /// The number of threads to use.

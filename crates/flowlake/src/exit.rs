@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     Input = 3,
     Output = 4,
     Conflict = 5,
+    /// As when a Rust program panics.
+    Defect = 101,
     Interrupted = 130,
 }
 

@@ -329,12 +329,12 @@ impl TarState {
                     Ok(())
                 };
             }
+            // The end mark. What follows is padding, of any length, or the next of several archives joined to one.
+            if header.as_bytes()[..filled].iter().all(|&byte| byte == 0) {
+                continue;
+            }
             if filled < TAR_BLOCK {
                 return Err(ArchiveError::Truncated { what: "tar header" });
-            }
-            // The end mark. What follows is padding, or the next of several archives joined to one.
-            if header.as_bytes().iter().all(|&byte| byte == 0) {
-                continue;
             }
             check_sum(&header)?;
             self.entries += 1;
@@ -342,7 +342,9 @@ impl TarState {
                 return Err(ArchiveError::TooManyEntries);
             }
             let kind = header.entry_type();
-            let own_size = header.entry_size().map_err(corrupt)?;
+            let own_size = header
+                .entry_size()
+                .map_err(|_| corrupt(io::Error::other("the size of an entry is no number")))?;
             match kind {
                 EntryType::XHeader => {
                     let records = self.extension(inner, own_size)?;
@@ -428,15 +430,12 @@ fn check_sum(header: &Header) -> Result<(), ArchiveError> {
         .map(|&byte| u32::from(byte))
         .sum::<u32>()
         + 8 * 32;
+    // The library's own error would show the bytes it could not read.
     match header.cksum() {
         Ok(expected) if expected == sum => Ok(()),
-        Ok(_) => Err(ArchiveError::Corrupt {
+        _ => Err(ArchiveError::Corrupt {
             what: "tar header",
             source: io::Error::other("its checksum does not match"),
-        }),
-        Err(source) => Err(ArchiveError::Corrupt {
-            what: "tar header",
-            source,
         }),
     }
 }

@@ -208,8 +208,7 @@ impl Catalogue {
                 ));
             }
             check_archive(entry.archive.as_ref()).map_err(|message| at(archive_at, message))?;
-            check_slug(entry.class.as_ref(), "class")
-                .map_err(|message| at(entry.class.span().start, message))?;
+            check_class(entry.class.as_ref()).map_err(|message| at(entry.class.span().start, message))?;
             let mac = MacAddress::parse(entry.mac.as_ref()).ok_or_else(|| {
                 at(
                     entry.mac.span().start,
@@ -276,6 +275,20 @@ fn check_slug(text: &str, what: &str) -> Result<(), String> {
             "{what} `{text}` is no slug: letters, digits, `-`, `_`, `.`, starting with a letter or digit, at most 100"
         ))
     }
+}
+
+/// A class is a directory name that engines read as a value: one that looks like a number, a date, a truth value or a null
+/// would become one.
+fn check_class(class: &str) -> Result<(), String> {
+    check_slug(class, "class")?;
+    let literal =
+        ["true", "false", "null", "none", "nan", "inf", "infinity"].contains(&class.to_lowercase().as_str());
+    if literal || !class.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return Err(format!(
+            "class `{class}` would not be read as text: begin it with a letter, and name no literal"
+        ));
+    }
+    Ok(())
 }
 
 /// Archive stems name a file in the input directory and one in `rejected/`: no path separators.

@@ -62,8 +62,8 @@ const SUFFIXES: [(&str, DumpFormat); 5] = [
 pub struct Discovery {
     /// Dumps with their devices, ordered by dump name.
     pub matched: Vec<(Dump, Device)>,
-    /// Dumps that belong to no device of the catalogue, ordered by name.
-    pub without_device: Vec<Dump>,
+    /// Names of dumps that belong to no device of the catalogue, ordered. Whether they are complete is not looked at.
+    pub without_device: Vec<String>,
     /// Devices of the catalogue without a dump, in its order.
     pub without_dump: Vec<Device>,
     /// Files that look like part of a dump but are named in no way that is known, ordered.
@@ -110,11 +110,12 @@ pub fn discover(directory: &Path, catalogue: &Catalogue) -> Result<Discovery, In
     let mut matched = Vec::new();
     let mut without_device = Vec::new();
     for (stem, candidates) in files {
-        let device = catalogue.devices.iter().find(|device| device.archive == stem);
-        let dump = assemble(stem, candidates, device.and_then(|d| d.parts), directory)?;
-        match device {
-            Some(device) => matched.push((dump, device.clone())),
-            None => without_device.push(dump),
+        match catalogue.devices.iter().find(|device| device.archive == stem) {
+            Some(device) => matched.push((
+                assemble(stem, candidates, device.parts, directory)?,
+                device.clone(),
+            )),
+            None => without_device.push(stem),
         }
     }
     let without_dump = catalogue

@@ -130,7 +130,7 @@ pub enum IngestError {
         offset: u64,
     },
     /// The compressed data is damaged.
-    #[error("dump {dump}: damaged {what} in part {part} near byte {offset}")]
+    #[error("dump {dump}: damaged {what}, found in part {part} near byte {offset}")]
     Corrupt {
         /// The dump.
         dump: String,
@@ -212,9 +212,11 @@ impl IngestError {
             Self::Truncated { part, .. } => Some(format!(
                 "compare the size of {part} with its publisher's; if the archive is split, a later part may be missing"
             )),
-            Self::Corrupt { part, .. } => Some(format!(
-                "fetch {part} again, or check that parts of one archive belong together"
-            )),
+            Self::Corrupt { .. } => Some(
+                "the damage is there or before: compare every part with its publisher's size and digest, and fetch again \
+                 what differs"
+                    .to_owned(),
+            ),
             Self::Limit { key, .. } => Some(format!(
                 "if the dump is genuine, raise `{key}` under [limits] in the catalogue"
             )),

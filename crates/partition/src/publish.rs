@@ -8,6 +8,7 @@
 //! tells the leavings of a dead process from the work of a live one: ids are used again, and those of a container mean
 //! nothing outside it.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -19,7 +20,7 @@ use rustix::io::Errno;
 
 use crate::layout::{DATA_DIRECTORY, REJECTED_DIRECTORY};
 use crate::manifest::{MANIFEST_FILE, Manifest};
-use crate::read::{ReadError, read_manifest};
+use crate::read::read_manifest;
 
 /// What may be at the target of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub enum PublishError {
         path: PathBuf,
     },
     /// The target is a directory with other things in it. No mode replaces those.
-    #[error("{} is not empty and not a lake", path.display())]
+    #[error("{} is not empty and holds other things than a lake", path.display())]
     TargetNotEmpty {
         /// The target.
         path: PathBuf,
@@ -280,11 +281,33 @@ fn is_lake(target: &Path) -> io::Result<bool> {
             return Ok(false);
         }
     }
-    // A lake of a newer format is one too.
-    Ok(matches!(
-        read_manifest(target),
-        Ok(_) | Err(ReadError::NewerFormat { .. })
-    ))
+    let Ok(manifest) = read_manifest(target) else {
+        return Ok(false);
+    };
+    let listed: HashSet<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
+    only_listed(&target.join(DATA_DIRECTORY), DATA_DIRECTORY, &listed)
+}
+
+/// Whether every file below a directory of a lake is one its manifest lists.
+fn only_listed(directory: &Path, prefix: &str, listed: &HashSet<&str>) -> io::Result<bool> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let path = format!("{prefix}/{}", entry.file_name().to_string_lossy());
+        let known = if entry.file_type()?.is_dir() {
+            only_listed(&entry.path(), &path, listed)?
+        } else {
+            listed.contains(path.as_str())
+        };
+        if !known {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The target as an absolute path; what a symbolic link points to rather than the link.

@@ -6,6 +6,9 @@ use polars::prelude::{Column, IntoColumn, NewChunkedArray, PlSmallStr, PolarsRes
 /// Name of the column.
 pub const DIRECTION: &str = "direction";
 
+/// Its values.
+pub(crate) const DIRECTION_NAMES: [&str; 4] = ["fromDevice", "toDevice", "both", "neither"];
+
 /// Flows by direction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Directions {
@@ -45,10 +48,10 @@ pub(crate) fn directions(
             let from = source == Some(device.as_str());
             let to = destination == Some(device.as_str());
             let (count, name) = match (from, to) {
-                (true, false) => (&mut counts.from_device, "fromDevice"),
-                (false, true) => (&mut counts.to_device, "toDevice"),
-                (true, true) => (&mut counts.both, "both"),
-                (false, false) => (&mut counts.neither, "neither"),
+                (true, false) => (&mut counts.from_device, DIRECTION_NAMES[0]),
+                (false, true) => (&mut counts.to_device, DIRECTION_NAMES[1]),
+                (true, true) => (&mut counts.both, DIRECTION_NAMES[2]),
+                (false, false) => (&mut counts.neither, DIRECTION_NAMES[3]),
             };
             *count += 1;
             name

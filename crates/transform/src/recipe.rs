@@ -13,7 +13,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 
-use crate::direction::DIRECTION;
+use crate::direction::{DIRECTION, DIRECTION_NAMES};
 use crate::repair::Repair;
 
 /// A recipe that was read and checked.
@@ -270,6 +270,19 @@ impl Recipe {
                 return Err(at(
                     column.span().start,
                     format!("`{}` is no text column to filter by", column.as_ref()),
+                ));
+            }
+            if column.as_ref() == DIRECTION
+                && let Some(unknown) = entry
+                    .remove
+                    .r#in
+                    .iter()
+                    .find(|value| !DIRECTION_NAMES.contains(&value.as_str()))
+            {
+                let names = DIRECTION_NAMES.join(", ");
+                return Err(at(
+                    offset,
+                    format!("`{unknown}` is no direction, expected one of {names}"),
                 ));
             }
             filters.push(FilterRule {

@@ -1,17 +1,23 @@
-//! Lakes, read back by another reader than the one that wrote them: Polars' own.
+//! Lakes, read back as rows. That other engines read the same is what `tests/interop` is for.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use flowlake_partition::read::read_manifest;
+use flowlake_partition::rows::read_rows;
 use fs_err as fs;
-use polars::prelude::{Column, DataFrame, DataType, ParquetReader, SerReader};
+use polars::prelude::{Column, DataFrame, DataType};
 use serde_json::{Map, Value, json};
+use tempfile::TempDir;
 
 /// A lake on disk.
 #[derive(Debug)]
 pub(crate) struct Lake {
     path: PathBuf,
     pub(crate) manifest: Value,
+    /// The temporary directory it is in, if it is to stay as long as this value.
+    _keep: Option<Arc<TempDir>>,
 }
 
 impl Lake {
@@ -21,6 +27,15 @@ impl Lake {
         Self {
             path: path.to_owned(),
             manifest: serde_json::from_str(&text).expect("JSON"),
+            _keep: None,
+        }
+    }
+
+    /// Keeps the directory it is in.
+    pub(super) fn keeping(self, directory: &Arc<TempDir>) -> Self {
+        Self {
+            _keep: Some(Arc::clone(directory)),
+            ..self
         }
     }
 
@@ -88,10 +103,23 @@ impl Lake {
         })
     }
 
-    /// A data file as a frame.
-    pub(crate) fn frame(&self, file: &str) -> DataFrame {
-        let file = fs::File::open(self.path(file)).expect("a data file").into_file();
-        ParquetReader::new(file).finish().expect("a Parquet file")
+    /// A data file as a frame, with the columns that are in the file.
+    #[track_caller]
+    pub(crate) fn frame(&self, path: &str) -> DataFrame {
+        let manifest = read_manifest(&self.path).expect("a manifest");
+        let file = manifest
+            .files
+            .iter()
+            .find(|file| file.path == path)
+            .expect("a data file");
+        let columns: Vec<&str> = manifest
+            .schema
+            .columns
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
+        let rows = read_rows(&self.path, file, &columns).expect("a Parquet file");
+        rows.drop_many(["month", "deviceClass"])
     }
 
     /// All rows, file by file, in order.

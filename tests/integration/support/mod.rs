@@ -12,3 +12,19 @@ pub(crate) use flow::{DEVICE_MAC, DumpText, Flow, OTHER_MAC, ROUTER_MAC};
 pub(crate) use lake::{Lake, frame_rows, tree};
 pub(crate) use program::{Outcome, Program, skipped, wait_for};
 pub(crate) use world::{World, catalogue, device};
+
+/// So many cases of a property, or as many as `PROPTEST_CASES` says: more dig deeper. A failure is to become a test with
+/// a name, not a file of seeds.
+pub(crate) fn cases(count: u32) -> proptest::test_runner::Config {
+    let default = proptest::test_runner::Config {
+        failure_persistence: None,
+        ..Default::default()
+    };
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        return default;
+    }
+    proptest::test_runner::Config {
+        cases: count,
+        ..default
+    }
+}

@@ -100,7 +100,10 @@ fn column_value(kind: Kind, written: &Value) -> Option<Value> {
         Kind::Timestamp => timestamp(written.as_str()?).map(|millis| json!(millis)),
         Kind::Hex(max) => {
             let text = written.as_str()?;
-            let digits = text.strip_prefix("0x").unwrap_or(text);
+            let digits = text
+                .strip_prefix("0x")
+                .or_else(|| text.strip_prefix("0X"))
+                .unwrap_or(text);
             // `from_str_radix` would take a sign.
             let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
             let number = plain.then(|| i64::from_str_radix(digits, 16).ok()).flatten()?;

@@ -1,6 +1,7 @@
 //! The program, run as a user runs it.
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -40,6 +41,14 @@ impl Program {
     pub(crate) fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.arguments
             .extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    /// Gives an option another value than the one it has by now.
+    pub(crate) fn with(mut self, option: &str, value: &str) -> Self {
+        let at = self.arguments.iter().position(|argument| argument == option);
+        let at = at.unwrap_or_else(|| panic!("{option} has no value yet"));
+        self.arguments[at + 1] = value.into();
         self
     }
 
@@ -136,7 +145,8 @@ impl Outcome {
 
 /// Says on standard error that a test was skipped, and why.
 pub(crate) fn skipped(why: &str) {
-    eprintln!("skipped: {why}");
+    // Past the test runner, which keeps what a passing test prints with `eprintln!`.
+    let _ = writeln!(std::io::stderr(), "\nskipped: {why}");
 }
 
 /// Waits until `condition` holds; `false` when the child ended first. Fails the test when nothing happens for minutes.

@@ -1,6 +1,7 @@
 //! A directory to build in: `dumps/`, `catalogue.toml`, and `lake/` when all went well.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err as fs;
 use tempfile::TempDir;
@@ -13,7 +14,7 @@ use super::program::Program;
 /// A place of its own for one test.
 #[derive(Debug)]
 pub(crate) struct World {
-    directory: TempDir,
+    directory: Arc<TempDir>,
 }
 
 /// A catalogue of these `[[device]]` entries, and what else is put before them.
@@ -39,7 +40,7 @@ impl World {
     /// An empty one whose catalogue has one device: `hub`, of class `iotGatewayHub`.
     pub(crate) fn new() -> Self {
         let world = Self {
-            directory: tempfile::tempdir().expect("a temporary directory"),
+            directory: Arc::new(tempfile::tempdir().expect("a temporary directory")),
         };
         fs::create_dir(world.dumps()).expect("a directory");
         world.set_catalogue(&catalogue("", &[device("hub", "iotGatewayHub", DEVICE_MAC)]));
@@ -125,7 +126,7 @@ impl World {
     #[track_caller]
     pub(crate) fn lake(&self) -> Lake {
         self.about_lake("verify").run().expect_code(0);
-        Lake::open(&self.path("lake"))
+        Lake::open(&self.path("lake")).keeping(&self.directory)
     }
 
     /// Fails the test if there is a lake, or anything left of making one.

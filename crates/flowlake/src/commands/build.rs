@@ -67,9 +67,9 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
     let recipe = request.recipe;
     let columns = Transformer::columns(recipe);
     let table = TableSchema::new(commit::table_columns(&columns), FLOW_START)
-        .map_err(|error| Failure::new(Exit::Usage, error))?;
+        .map_err(|error| Failure::new(Exit::Defect, error))?;
     let plan = plan(request.catalogue, request.input, request.devices)?;
-    show_warnings(&plan.warnings)?;
+    show_warnings(&plan.warnings);
     if request.strict
         && let Some(failure) = commit::strict_violation(&plan.warnings)
     {
@@ -111,13 +111,14 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
     let fragments = fragments?;
     commit::check_rejected(request.catalogue, &fragments)?;
     let manifest = commit::merge(request.catalogue, recipe, &columns, &fragments, &plan.warnings);
+    commit::check_accounting(&manifest)?;
     let found: Vec<Warning> = manifest
         .warnings
         .iter()
         .filter(|warning| !plan.warnings.contains(warning))
         .cloned()
         .collect();
-    show_warnings(&found)?;
+    show_warnings(&found);
     if request.strict
         && let Some(failure) = commit::strict_violation(&manifest.warnings)
     {
@@ -170,12 +171,12 @@ impl Summary {
     }
 }
 
-fn show_warnings(warnings: &[Warning]) -> Result<(), Failure> {
+/// Shows warnings. They are in the manifest too: that nobody can see them here is no reason to stop.
+fn show_warnings(warnings: &[Warning]) {
     let mut stderr = io::stderr().lock();
     for warning in warnings {
-        writeln!(stderr, "warning: {}", warning.message)?;
+        let _ = writeln!(stderr, "warning: {}", warning.message);
     }
-    Ok(())
 }
 
 /// The flag that Ctrl-C and a termination request set; workers look at it between pieces of work.
@@ -188,7 +189,7 @@ pub(crate) fn interruption() -> Result<&'static AtomicBool, Failure> {
     match handler {
         Ok(()) => Ok(&FLAG),
         Err(error) => Err(Failure::message(
-            Exit::Usage,
+            Exit::Defect,
             format!("cannot listen for Ctrl-C: {error}"),
         )),
     }

@@ -59,7 +59,6 @@ pub(crate) fn merge(
         removed: sum_removed(recipe, fragments),
         rejected: sources.iter().map(|source| source.rejected).sum(),
     };
-    debug_assert!(row_accounting.adds_up());
     let totals = Totals {
         dumps: sources.len() as u64,
         input_bytes: sources
@@ -97,6 +96,37 @@ pub(crate) fn merge(
         files,
         totals,
         warnings,
+    }
+}
+
+/// The promise of a manifest: every row that was read is kept, removed or rejected, in each dump and in all, and the files
+/// hold those that are kept. A manifest that breaks it is not published.
+pub(crate) fn check_accounting(manifest: &Manifest) -> Result<(), Failure> {
+    let in_files = |device: &str| -> u64 {
+        manifest
+            .files
+            .iter()
+            .filter(|file| file.device_name == device)
+            .map(|file| file.rows)
+            .sum()
+    };
+    let broken = manifest.sources.iter().find(|source| {
+        let removed: u64 = source.removed.iter().map(|rule| rule.rows).sum();
+        source.read != source.kept + removed + source.rejected || source.kept != in_files(&source.device)
+    });
+    match broken {
+        Some(source) => {
+            let message = format!(
+                "the rows of dump {} do not add up: a defect; nothing was published",
+                source.dump
+            );
+            Err(Failure::message(Exit::Defect, message))
+        }
+        None if !manifest.row_accounting.adds_up() => Err(Failure::message(
+            Exit::Defect,
+            "the rows do not add up: a defect; nothing was published",
+        )),
+        None => Ok(()),
     }
 }
 

@@ -38,19 +38,22 @@ pub(crate) fn plan(catalogue: &Catalogue, input: &Path, devices: &[String]) -> R
             );
         }
     }
-    let wanted = |device: &Device| devices.is_empty() || devices.contains(&device.name);
+    // Devices that are not asked for might as well not be there: what is wrong with their dumps is no concern of this build.
+    let mut asked_for = catalogue.clone();
+    if !devices.is_empty() {
+        asked_for.devices.retain(|device| devices.contains(&device.name));
+    }
     let Discovery {
         matched,
         without_device,
         without_dump,
         unused_files,
-    } = discover(input, catalogue).map_err(|error| match error {
+    } = discover(input, &asked_for).map_err(|error| match error {
         IngestError::Io(_) => Failure::from(error).hint("--input is the directory that holds the dumps"),
         _ => Failure::from(error),
     })?;
     let tasks: Vec<Task> = matched
         .into_iter()
-        .filter(|(_, device)| wanted(device))
         .map(|(dump, device)| Task { dump, device })
         .collect();
 
@@ -60,15 +63,15 @@ pub(crate) fn plan(catalogue: &Catalogue, input: &Path, devices: &[String]) -> R
         for dump in &without_device {
             warnings.push(Warning {
                 kind: "dumpWithoutDevice".to_owned(),
-                subject: dump.name.clone(),
+                subject: dump.clone(),
                 message: format!(
                     "dump {} belongs to no device of the catalogue and is not built",
-                    dump.name
+                    dump
                 ),
             });
         }
     }
-    for device in without_dump.iter().filter(|device| wanted(device)) {
+    for device in &without_dump {
         warnings.push(Warning {
             kind: "deviceWithoutDump".to_owned(),
             subject: device.name.clone(),

@@ -94,7 +94,7 @@ pub(crate) fn run(build: &Build<'_>, tasks: &[Task]) -> Result<Vec<Fragment>, Fa
     }
     let fragments: Option<Vec<Fragment>> = state.fragments.into_iter().collect();
     // Workers stop early only with a failure or an interruption, or by a panic that has been printed.
-    fragments.ok_or_else(|| Failure::message(Exit::Usage, "a worker stopped unexpectedly; this is a defect"))
+    fragments.ok_or_else(|| Failure::message(Exit::Defect, "a worker stopped unexpectedly; this is a defect"))
 }
 
 impl Pool<'_> {
@@ -252,7 +252,7 @@ struct StopOnPanic<'a, 'b>(&'a Pool<'b>);
 impl Drop for StopOnPanic<'_, '_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let failure = Failure::message(Exit::Usage, "a worker stopped unexpectedly; this is a defect");
+            let failure = Failure::message(Exit::Defect, "a worker stopped unexpectedly; this is a defect");
             self.0.lock().failure.get_or_insert(failure);
             self.0.changed.notify_all();
         }

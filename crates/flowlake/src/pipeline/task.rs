@@ -63,7 +63,7 @@ impl Stages {
         let flows = self
             .transformer
             .apply(raw.flows)
-            .map_err(|error| Failure::new(Exit::Usage, error))?;
+            .map_err(|error| Failure::new(Exit::Defect, error))?;
         // A time outside the months a path can name is no defect of ours: the dump says so.
         let parts =
             split_by_month(flows.rows, &self.flow_start).map_err(|error| Failure::new(Exit::Input, error))?;

@@ -13,6 +13,9 @@ use super::value::{hex, is_ip, is_mac, tcp_flags, timestamp};
 use crate::batch::ControlTotals;
 use crate::schema::{FIELDS, Kind, MAX_THOUSANDTHS, field_index};
 
+/// Longest free text. IPFIX strings are short; a batch of rows must not be as large as hostile input likes.
+const MAX_TEXT_BYTES: usize = 256;
+
 /// What a line turned out to be.
 #[derive(Debug)]
 pub(super) enum Line {
@@ -98,7 +101,9 @@ impl<'de> Visitor<'de> for Record<'_> {
         while let Some(another) = map.next_key::<Cow<'de, str>>()? {
             map.next_value::<IgnoredAny>()?;
             line = Line::Rejected(format!(
-                "more than one record in a line: `{kind}` and `{another}`"
+                "more than one record in a line: {} and {}",
+                Scalar::Text(kind.clone()),
+                Scalar::Text(another)
             ));
         }
         Ok(line)
@@ -435,7 +440,9 @@ fn store(i: usize, value: &Scalar<'_>, row: &mut Row, interner: &mut Interner) -
             let (what, judged, judge): (_, _, fn(&str) -> bool) = match kind {
                 Kind::Mac => ("a MAC address", Judged::Mac, is_mac),
                 Kind::Ip => ("an IP address", Judged::Ip, is_ip),
-                _ => ("text", Judged::Text, |_| true),
+                _ => ("text of at most 256 bytes", Judged::Text, |text| {
+                    text.len() <= MAX_TEXT_BYTES
+                }),
             };
             let view = interner.intern(text(what)?.as_bytes(), judged, judge);
             row.texts[TEXT_SLOT[i]] = view.ok_or_else(|| format!("expected {what}, found {value}"))?;

@@ -168,25 +168,18 @@ impl Timestamps {
         if text[10] != b' ' || text[13] != b':' || text[16] != b':' || text[19] != b'.' || text[23] != b'"' {
             return None;
         }
-        let two = |at: usize| -> (u32, u32) {
-            let (a, b) = (
-                u32::from(text[at].wrapping_sub(b'0')),
-                u32::from(text[at + 1].wrapping_sub(b'0')),
-            );
-            (a * 10 + b, a | b)
+        // Set as soon as one byte is no digit.
+        let mut bad = false;
+        let mut digit = |at: usize| {
+            let value = text[at].wrapping_sub(b'0');
+            bad |= value > 9;
+            u32::from(value)
         };
-        let (hour, h) = two(11);
-        let (minute, m) = two(14);
-        let (second, s) = two(17);
-        let (hundredths, f) = two(20);
-        let thousandth = u32::from(text[22].wrapping_sub(b'0'));
-        // A difference of digits is at most 9, so a value over 15 in one of them shows a byte that is no digit; 10 to
-        // 15 are caught digit by digit because they are rare.
-        if (h | m | s | f | thousandth) > 15
-            || !text[11..23]
-                .iter()
-                .all(|&b| b.is_ascii_digit() || b == b':' || b == b'.')
-        {
+        let hour = digit(11) * 10 + digit(12);
+        let minute = digit(14) * 10 + digit(15);
+        let second = digit(17) * 10 + digit(18);
+        let thousandths = digit(20) * 100 + digit(21) * 10 + digit(22);
+        if bad {
             return None;
         }
         if hour > 23 || minute > 59 || second > 59 {
@@ -197,7 +190,7 @@ impl Timestamps {
             self.day_millis = parse_date(date)? * MILLIS_PER_DAY;
             self.date = *date;
         }
-        let millis = ((hour * 60 + minute) * 60 + second) * 1000 + hundredths * 10 + thousandth;
+        let millis = ((hour * 60 + minute) * 60 + second) * 1000 + thousandths;
         Some((self.day_millis + i64::from(millis), &input[24..]))
     }
 }
