@@ -53,10 +53,7 @@ fn key(octets: &Value, port: &Value, start: &Value) -> String {
 
 fn is_device(row: &Map<String, Value>, field: &str) -> bool {
     let written = row[field].as_str().unwrap_or_default();
-    written
-        .trim_end_matches(':')
-        .replace('-', ":")
-        .eq_ignore_ascii_case(DEVICE_MAC)
+    written.trim_end_matches(':').replace('-', ":").eq_ignore_ascii_case(DEVICE_MAC)
 }
 
 proptest! {
@@ -121,16 +118,9 @@ fn rejected_bytes(line: &Value) -> Vec<u8> {
 fn the_numbers_of_several_dumps_add_up() {
     use super::support::{catalogue, device, pack};
     let world = World::new();
-    let devices = [
-        device("hub", "iotGatewayHub", DEVICE_MAC),
-        device("lamp", "lighting", OTHER_MAC),
-    ];
+    let devices = [device("hub", "iotGatewayHub", DEVICE_MAC), device("lamp", "lighting", OTHER_MAC)];
     world.set_catalogue(&catalogue("[limits]\nmax_rejected_share = 1.0\n", &devices));
-    let hub = DumpText::default()
-        .flow(&Flow::new())
-        .flow(&Flow::inbound())
-        .line("x")
-        .trailer();
+    let hub = DumpText::default().flow(&Flow::new()).flow(&Flow::inbound()).line("x").trailer();
     let lamp_flow = Flow::new().between(OTHER_MAC, ROUTER_MAC);
     let lamp = DumpText::default()
         .flow(&lamp_flow)
@@ -143,10 +133,7 @@ fn the_numbers_of_several_dumps_add_up() {
     world.add_dump("lamp.tar.gz", &pack::tar_gz("lamp", lamp.bytes()));
     let lake = world.built();
     let removed = json!({"toDevice": 1, "neither": 1});
-    assert_eq!(
-        lake.accounting(),
-        json!({"read": 8, "kept": 3, "removed": removed, "rejected": 3})
-    );
+    assert_eq!(lake.accounting(), json!({"read": 8, "kept": 3, "removed": removed, "rejected": 3}));
     let of_each: Vec<_> = lake
         .list("sources")
         .iter()
@@ -154,15 +141,8 @@ fn the_numbers_of_several_dumps_add_up() {
         .collect();
     assert_eq!(of_each, [json!([3, 1, 1]), json!([5, 2, 2])]);
     let totals = &lake.manifest["totals"];
-    assert_eq!(
-        (&totals["dumps"], &totals["rows"], &totals["files"]),
-        (&json!(2), &json!(3), &json!(2))
-    );
-    let bytes: u64 = lake
-        .list("files")
-        .iter()
-        .map(|file| file["bytes"].as_u64().expect("a number"))
-        .sum();
+    assert_eq!((&totals["dumps"], &totals["rows"], &totals["files"]), (&json!(2), &json!(3), &json!(2)));
+    let bytes: u64 = lake.list("files").iter().map(|file| file["bytes"].as_u64().expect("a number")).sum();
     assert_eq!(totals["bytes"], bytes);
     for file in lake.list("files") {
         let path = lake.path(file["path"].as_str().expect("a path"));
@@ -172,9 +152,7 @@ fn the_numbers_of_several_dumps_add_up() {
 
 #[test]
 fn the_summary_says_what_the_manifest_says() {
-    let mut dump = (0..1500)
-        .map(Flow::numbered)
-        .fold(DumpText::default(), |dump, flow| dump.flow(&flow));
+    let mut dump = (0..1500).map(Flow::numbered).fold(DumpText::default(), |dump, flow| dump.flow(&flow));
     dump = dump.flow(&Flow::inbound()).line("damaged").trailer();
     let world = World::with_hub(&dump);
     let outcome = world.build().run().expect_code(0);

@@ -18,15 +18,8 @@ fn text() -> Vec<u8> {
             5 => dump.spelled(&flow, &flow.line().as_bytes()[..number as usize % 900 + 1]),
             11 => dump.line(""),
             13 => dump.spelled(&flow, flow.line() + "\r"),
-            17 => dump.spelled(
-                &flow,
-                [b"{\"flows\":\xff\xfe".as_slice(), &number.to_le_bytes()].concat(),
-            ),
-            19 => dump.flow(
-                &flow
-                    .clone()
-                    .raw(&format!("unknown{}", number % 5), "[{\"a\":[1,2]}]"),
-            ),
+            17 => dump.spelled(&flow, [b"{\"flows\":\xff\xfe".as_slice(), &number.to_le_bytes()].concat()),
+            19 => dump.flow(&flow.clone().raw(&format!("unknown{}", number % 5), "[{\"a\":[1,2]}]")),
             23 => dump.spelled(&flow, flow.line().replace("\":", "\" : ")),
             29 => dump.line("{\"dns\":{}}").stats(number, number * 12),
             _ => dump.flow(&flow),
@@ -103,34 +96,22 @@ fn dump_of(directory: &Path, format: DumpFormat, files: &[&[u8]]) -> Dump {
         let name = format!("part{i}");
         let path = directory.join(&name);
         fs::write(&path, bytes).expect("it is written");
-        DumpPart {
-            name,
-            path,
-            bytes: bytes.len() as u64,
-        }
+        DumpPart { name, path, bytes: bytes.len() as u64 }
     });
-    Dump {
-        name: "hub".to_owned(),
-        format,
-        parts: parts.collect(),
-    }
+    Dump { name: "hub".to_owned(), format, parts: parts.collect() }
 }
 
 #[test]
 fn the_text_of_these_tests_has_everything_in_it() {
-    let batch = Decoder::new("hub", &Limits::default())
-        .decode(&Chunk::whole(&text()))
-        .expect("no limit is passed");
+    let batch =
+        Decoder::new("hub", &Limits::default()).decode(&Chunk::whole(&text())).expect("no limit is passed");
     assert!(batch.flows.height() > 800 && batch.rejections.len() > 50);
     assert!(batch.records.stats > 20 && batch.records.other > 20 && batch.unknown_fields.iter().count() > 3);
     // Lines are numbered as an editor would.
     let bytes = text();
     for rejection in &batch.rejections {
         let before = &bytes[..usize::try_from(rejection.offset).expect("small")];
-        assert_eq!(
-            before.iter().filter(|&&byte| byte == b'\n').count() as u64 + 1,
-            rejection.line
-        );
+        assert_eq!(before.iter().filter(|&&byte| byte == b'\n').count() as u64 + 1, rejection.line);
         assert!(bytes[before.len()..].starts_with(&rejection.text));
     }
 }
@@ -175,15 +156,10 @@ fn digests_of_parts_do_not_depend_on_chunks() {
     let packed = pack::tar_gz("hub", &text);
     let parts = pack::pieces(&packed, 3);
     let dump = dump_of(directory.path(), DumpFormat::TarGz, &parts);
-    let digests: BTreeMap<usize, Vec<PartDigest>> = [1, 100_000, 10_000_000]
-        .into_iter()
-        .map(|size| (size, read(&dump, size, true).digests))
-        .collect();
+    let digests: BTreeMap<usize, Vec<PartDigest>> =
+        [1, 100_000, 10_000_000].into_iter().map(|size| (size, read(&dump, size, true).digests)).collect();
     assert_eq!(digests[&1], digests[&100_000]);
     assert_eq!(digests[&1], digests[&10_000_000]);
     let sizes: Vec<u64> = digests[&1].iter().map(|part| part.bytes).collect();
-    assert_eq!(
-        sizes,
-        parts.iter().map(|part| part.len() as u64).collect::<Vec<_>>()
-    );
+    assert_eq!(sizes, parts.iter().map(|part| part.len() as u64).collect::<Vec<_>>());
 }

@@ -9,19 +9,14 @@ use super::support::{DumpText, Flow, Program, World, skipped};
 /// What a command prints.
 #[track_caller]
 fn printed(arguments: &[&str]) -> String {
-    Program::new(arguments.iter().copied())
-        .run()
-        .expect_code(0)
-        .stdout
+    Program::new(arguments.iter().copied()).run().expect_code(0).stdout
 }
 
 /// A help text, without the spaces clap leaves at line ends.
 #[track_caller]
 fn help(arguments: &[&str]) -> String {
     let text = printed(arguments);
-    text.lines()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect()
+    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 #[test]
@@ -204,10 +199,7 @@ fn help_comes_in_every_spelling() {
     assert_eq!(help(&["help"]), full);
     assert!(!help(&["-h"]).is_empty());
     assert_eq!(help(&["help", "build"]), help(&["build", "--help"]));
-    assert_eq!(
-        help(&["--version"]),
-        concat!("flowlake ", env!("CARGO_PKG_VERSION"), "\n")
-    );
+    assert_eq!(help(&["--version"]), concat!("flowlake ", env!("CARGO_PKG_VERSION"), "\n"));
 }
 
 #[test]
@@ -229,10 +221,7 @@ fn wrong_usage_is_exit_code_2_with_a_message_on_standard_error() {
     ];
     let world = World::new();
     for arguments in cases {
-        let outcome = Program::new(arguments.iter().copied())
-            .within(world.root())
-            .run()
-            .expect_code(2);
+        let outcome = Program::new(arguments.iter().copied()).within(world.root()).run().expect_code(2);
         assert_eq!(outcome.stdout, "", "{arguments:?}");
         assert!(!outcome.stderr.is_empty(), "{arguments:?}");
     }
@@ -245,22 +234,9 @@ fn results_go_to_standard_output_and_all_else_to_standard_error() {
     let outcome = world.build().with("--progress", "plain").run().expect_code(0);
     assert!(outcome.stdout.contains("rows kept"), "{}", outcome.stdout);
     assert!(!outcome.stdout.contains("warning:"), "{}", outcome.stdout);
-    assert!(
-        outcome.stderr.contains("warning: dump hub has no trailer"),
-        "{}",
-        outcome.stderr
-    );
-    assert!(
-        outcome
-            .stderr
-            .contains("[1/1] hub: 1 flows read, 1 kept, 0 rejected"),
-        "{}",
-        outcome.stderr
-    );
-    let quiet = World::with_hub(&DumpText::of([Flow::new()]))
-        .build()
-        .run()
-        .expect_code(0);
+    assert!(outcome.stderr.contains("warning: dump hub has no trailer"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("[1/1] hub: 1 flows read, 1 kept, 0 rejected"), "{}", outcome.stderr);
+    let quiet = World::with_hub(&DumpText::of([Flow::new()])).build().run().expect_code(0);
     assert_eq!(quiet.stderr, "", "nothing to say, and no progress asked for");
 }
 
@@ -268,18 +244,9 @@ fn results_go_to_standard_output_and_all_else_to_standard_error() {
 fn progress_off_a_terminal_is_plain_lines() {
     let world = World::with_hub(&DumpText::of([Flow::new()]));
     for mode in ["auto", "plain"] {
-        let outcome = world
-            .build()
-            .arg("--replace")
-            .with("--progress", mode)
-            .run()
-            .expect_code(0);
+        let outcome = world.build().arg("--replace").with("--progress", mode).run().expect_code(0);
         assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
-        assert!(
-            !outcome.stderr.contains('\u{1b}') && !outcome.stderr.contains('\r'),
-            "{:?}",
-            outcome.stderr
-        );
+        assert!(!outcome.stderr.contains('\u{1b}') && !outcome.stderr.contains('\r'), "{:?}", outcome.stderr);
     }
 }
 
@@ -327,16 +294,9 @@ fn a_full_standard_output_is_a_failure() {
     let world = World::with_hub(&DumpText::of([Flow::new()]));
     world.built();
     let program = world.about_lake("inspect");
-    let output = program
-        .command()
-        .stdout(full.into_file())
-        .stderr(Stdio::piped())
-        .output()
-        .expect("the binary runs");
-    program
-        .outcome(&output)
-        .expect_code(4)
-        .expect_says(["No space left on device"]);
+    let output =
+        program.command().stdout(full.into_file()).stderr(Stdio::piped()).output().expect("the binary runs");
+    program.outcome(&output).expect_code(4).expect_says(["No space left on device"]);
 }
 
 #[test]
@@ -344,11 +304,7 @@ fn completions_are_there_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = printed(&["completions", shell]);
         for word in ["build", "sample", "demo", "inspect", "verify", "--replace"] {
-            let word = if shell == "fish" {
-                word.trim_start_matches("--")
-            } else {
-                word
-            };
+            let word = if shell == "fish" { word.trim_start_matches("--") } else { word };
             assert!(script.contains(word), "{shell}: no {word}");
         }
     }
@@ -358,16 +314,8 @@ fn completions_are_there_for_every_shell() {
 fn the_completion_script_of_bash_is_one() {
     let world = World::new();
     fs::write(world.path("flowlake.bash"), printed(&["completions", "bash"])).expect("it is written");
-    match Command::new("bash")
-        .arg("-n")
-        .arg(world.path("flowlake.bash"))
-        .output()
-    {
-        Ok(output) => assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        ),
+    match Command::new("bash").arg("-n").arg(world.path("flowlake.bash")).output() {
+        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
         Err(error) => skipped(&format!("no bash: {error}")),
     }
 }
@@ -375,12 +323,7 @@ fn the_completion_script_of_bash_is_one() {
 #[test]
 fn man_writes_a_page_a_command() {
     let world = World::new();
-    let run = || {
-        Program::new(["man", "--output"])
-            .arg(world.path("man"))
-            .run()
-            .expect_code(0)
-    };
+    let run = || Program::new(["man", "--output"]).arg(world.path("man")).run().expect_code(0);
     run();
     let mut names: Vec<String> = super::support::tree(&world.path("man")).into_keys().collect();
     names.sort_unstable();
@@ -404,8 +347,5 @@ fn man_writes_a_page_a_command() {
 fn man_pages_that_cannot_be_written_are_a_failure_of_the_output() {
     let world = World::new();
     fs::write(world.path("file"), "").expect("it is written");
-    Program::new(["man", "--output"])
-        .arg(world.path("file/man"))
-        .run()
-        .expect_code(4);
+    Program::new(["man", "--output"]).arg(world.path("file/man")).run().expect_code(4);
 }

@@ -21,12 +21,7 @@ fn a_manifest_of_format_version_1_is_inspected_and_nothing_of_it_is_lost() {
     let world = world_of(VERSION_1);
     let text = world.about_lake("inspect").run().expect_code(0).stdout;
     assert!(text.contains("manifest format 1"), "{text}");
-    let printed = world
-        .about_lake("inspect")
-        .arg("--json")
-        .run()
-        .expect_code(0)
-        .stdout;
+    let printed = world.about_lake("inspect").arg("--json").run().expect_code(0).stdout;
     let expected: Value = serde_json::from_str(VERSION_1).expect("JSON");
     assert_eq!(serde_json::from_str::<Value>(&printed).expect("JSON"), expected);
 }
@@ -39,12 +34,7 @@ fn a_lake_of_format_version_1_is_verified_against_its_manifest() {
     let manifest: Value = serde_json::from_str(VERSION_1).expect("JSON");
     let differences = report["differences"].as_array().expect("a list");
     // Nothing but that its files are not here: its numbers agree.
-    assert!(
-        differences
-            .iter()
-            .all(|difference| difference["kind"] == "missing"),
-        "{differences:?}"
-    );
+    assert!(differences.iter().all(|difference| difference["kind"] == "missing"), "{differences:?}");
     let files = manifest["files"].as_array().expect("a list").len();
     let rejected = manifest["sources"]
         .as_array()
@@ -69,10 +59,7 @@ fn a_manifest_with_keys_of_the_future_is_still_read() {
     let mut manifest: Value = serde_json::from_str(VERSION_1).expect("JSON");
     manifest["somethingNew"] = json!({"a": 1});
     manifest["files"][0]["another"] = json!([]);
-    world_of(&manifest.to_string())
-        .about_lake("inspect")
-        .run()
-        .expect_code(0);
+    world_of(&manifest.to_string()).about_lake("inspect").run().expect_code(0);
 }
 
 #[test]
@@ -95,9 +82,7 @@ fn keys(value: &Value, path: &str, found: &mut Vec<String>) {
                 keys(value, &path, found);
             }
         }
-        Value::Array(items) => items
-            .iter()
-            .for_each(|item| keys(item, &format!("{path}[]"), found)),
+        Value::Array(items) => items.iter().for_each(|item| keys(item, &format!("{path}[]"), found)),
         _ => {}
     }
 }
@@ -139,16 +124,8 @@ fn compat_world() -> World {
     ];
     world.set_catalogue(&catalogue("[limits]\nmax_rejected_share = 0.5\n", &devices));
     let hub = DumpText::default()
-        .flow(
-            &Flow::new()
-                .text("destinationIPv4Address", "2001:0db8::0001")
-                .text("flowEndReason", ""),
-        )
-        .flow(
-            &Flow::new()
-                .starting("2019-08-01 00:00:00.000")
-                .text("vlanId", "0x064"),
-        )
+        .flow(&Flow::new().text("destinationIPv4Address", "2001:0db8::0001").text("flowEndReason", ""))
+        .flow(&Flow::new().starting("2019-08-01 00:00:00.000").text("vlanId", "0x064"))
         .flow(&Flow::inbound())
         .flow(&Flow::new().raw("applicationLabel", "443").unanswered())
         .spelled(&Flow::new(), "damaged")

@@ -20,23 +20,14 @@ fn refuse(text: &str, line: Option<&str>) -> String {
     let outcome = world.build().run().expect_code(2);
     assert_eq!(outcome.stdout, "");
     world.expect_nothing_published();
-    let (place, message) = outcome
-        .stderr
-        .split_once(": ")
-        .and_then(|(_, rest)| rest.split_once(": "))
-        .expect("a place");
+    let (place, message) =
+        outcome.stderr.split_once(": ").and_then(|(_, rest)| rest.split_once(": ")).expect("a place");
     let number = line.map(|line| {
         // The last one: of two entries the second is too many.
-        text.lines()
-            .collect::<Vec<_>>()
-            .iter()
-            .rposition(|found| *found == line)
-            .expect("a line of it")
-            + 1
+        text.lines().collect::<Vec<_>>().iter().rposition(|found| *found == line).expect("a line of it") + 1
     });
-    let expected = number.map_or("[dir]/catalogue.toml".to_owned(), |number| {
-        format!("[dir]/catalogue.toml:{number}")
-    });
+    let expected =
+        number.map_or("[dir]/catalogue.toml".to_owned(), |number| format!("[dir]/catalogue.toml:{number}"));
     assert_eq!(place, expected, "{}", outcome.stderr);
     message.trim_end().to_owned()
 }
@@ -63,57 +54,29 @@ fn an_archive_listed_twice_is_refused() {
 
 #[test]
 fn a_bad_mac_address_is_refused() {
-    for bad in [
-        "02:00:00:00:00",
-        "02:00:00:00:00:0g",
-        "02:00:00:00:00:01:",
-        "020000000001",
-        "",
-        "02:00-00:00:00:01",
-    ] {
+    for bad in
+        ["02:00:00:00:00", "02:00:00:00:00:0g", "02:00:00:00:00:01:", "020000000001", "", "02:00-00:00:00:01"]
+    {
         let line = format!("mac = \"{bad}\"");
-        let message = refuse(
-            &one(&hub().replace(&format!("mac = \"{DEVICE_MAC}\""), &line)),
-            Some(&line),
-        );
-        assert_eq!(
-            message,
-            format!("`{bad}` is no MAC address: expected aa:bb:cc:dd:ee:ff")
-        );
+        let message = refuse(&one(&hub().replace(&format!("mac = \"{DEVICE_MAC}\""), &line)), Some(&line));
+        assert_eq!(message, format!("`{bad}` is no MAC address: expected aa:bb:cc:dd:ee:ff"));
     }
 }
 
 #[test]
 fn a_mac_address_may_be_upper_case_or_hyphenated() {
-    let world = World::with_hub(&DumpText::of([
-        Flow::new().between("02:00:00:00:00:AB", "02:00:00:00:00:fe")
-    ]));
+    let world =
+        World::with_hub(&DumpText::of([Flow::new().between("02:00:00:00:00:AB", "02:00:00:00:00:fe")]));
     world.set_catalogue(&one(&hub().replace(DEVICE_MAC, "02-00-00-00-00-AB")));
     assert_eq!(world.built().row()["IoTMacAddress"], "02:00:00:00:00:ab");
 }
 
 #[test]
 fn a_bad_class_slug_is_refused() {
-    for bad in [
-        "",
-        "a/b",
-        "../x",
-        "smart speaker",
-        "-x",
-        ".x",
-        "a=b",
-        "Türschloss",
-        "a\\\\b",
-    ] {
+    for bad in ["", "a/b", "../x", "smart speaker", "-x", ".x", "a=b", "Türschloss", "a\\\\b"] {
         let line = format!("class = \"{bad}\"");
-        let message = refuse(
-            &one(&hub().replace("class = \"iotGatewayHub\"", &line)),
-            Some(&line),
-        );
-        assert!(
-            message.contains("class `") && message.contains("is no slug"),
-            "{message}"
-        );
+        let message = refuse(&one(&hub().replace("class = \"iotGatewayHub\"", &line)), Some(&line));
+        assert!(message.contains("class `") && message.contains("is no slug"), "{message}");
     }
 }
 
@@ -121,10 +84,7 @@ fn a_bad_class_slug_is_refused() {
 fn a_bad_device_name_or_archive_is_refused() {
     let line = "name = \"the hub\"";
     let message = refuse(&one(&hub().replace("name = \"hub\"", line)), Some(line));
-    assert!(
-        message.starts_with("device name `the hub` is no slug"),
-        "{message}"
-    );
+    assert!(message.starts_with("device name `the hub` is no slug"), "{message}");
     for bad in ["../hub", "/hub", "", ".hub"] {
         let line = format!("archive = \"{bad}\"");
         let message = refuse(&one(&hub().replace("archive = \"hub\"", &line)), Some(&line));
@@ -134,20 +94,11 @@ fn a_bad_device_name_or_archive_is_refused() {
 
 #[test]
 fn an_unknown_key_is_refused_wherever_it_stands() {
-    let message = refuse(
-        &one(&(hub() + "colour = \"white\"\n")),
-        Some("colour = \"white\""),
-    );
+    let message = refuse(&one(&(hub() + "colour = \"white\"\n")), Some("colour = \"white\""));
     insta::assert_snapshot!(message, @"unknown field `colour`, expected one of `name`, `title`, `class`, `class_title`, `mac`, `archive`, `published_records`, `parts`");
-    let message = refuse(
-        &one(&hub()).replace("[dataset]", "[dataset]\nyear = 2019"),
-        Some("year = 2019"),
-    );
+    let message = refuse(&one(&hub()).replace("[dataset]", "[dataset]\nyear = 2019"), Some("year = 2019"));
     insta::assert_snapshot!(message, @"unknown field `year`, expected one of `name`, `title`, `licence`, `redistribution`, `citation`, `url`");
-    let message = refuse(
-        &catalogue("[limits]\nmax_lines = 3\n", &[hub()]),
-        Some("max_lines = 3"),
-    );
+    let message = refuse(&catalogue("[limits]\nmax_lines = 3\n", &[hub()]), Some("max_lines = 3"));
     insta::assert_snapshot!(message, @"unknown field `max_lines`, expected one of `max_rejected_share`, `max_rejected_lines`, `max_months`, `max_line_bytes`, `max_decompressed_bytes`, `max_archive_entries`");
     let message = refuse(&(one(&hub()) + "\n[outputs]\n"), Some("[outputs]"));
     insta::assert_snapshot!(message, @"unknown field `outputs`, expected one of `dataset`, `limits`, `device`");
@@ -155,15 +106,10 @@ fn an_unknown_key_is_refused_wherever_it_stands() {
 
 #[test]
 fn a_missing_key_and_a_wrong_type_are_refused() {
-    let message = refuse(
-        &one(&hub().replace(&format!("mac = \"{DEVICE_MAC}\"\n"), "")),
-        Some("[[device]]"),
-    );
+    let message = refuse(&one(&hub().replace(&format!("mac = \"{DEVICE_MAC}\"\n"), "")), Some("[[device]]"));
     insta::assert_snapshot!(message, @"missing field `mac`");
-    let message = refuse(
-        &one(&(hub() + "published_records = \"many\"\n")),
-        Some("published_records = \"many\""),
-    );
+    let message =
+        refuse(&one(&(hub() + "published_records = \"many\"\n")), Some("published_records = \"many\""));
     insta::assert_snapshot!(message, @r#"invalid type: string "many", expected u64"#);
     let message = refuse(&one(&(hub() + "parts = 0\n")), Some("parts = 0"));
     insta::assert_snapshot!(message, @"`parts` must be 1 to 1000");
@@ -177,10 +123,7 @@ fn a_limit_that_makes_no_sense_is_refused() {
         "max_decompressed_bytes = 0",
         "max_archive_entries = 0",
     ] {
-        refuse(
-            &catalogue(&format!("[limits]\n{limit}\n"), &[hub()]),
-            Some("[limits]"),
-        );
+        refuse(&catalogue(&format!("[limits]\n{limit}\n"), &[hub()]), Some("[limits]"));
     }
 }
 
@@ -221,20 +164,9 @@ fn the_old_lake_is_untouched_by_a_catalogue_that_cannot_be_used() {
 #[test]
 fn the_built_in_catalogue_lists_the_25_devices() {
     let world = World::new();
-    let program = super::support::Program::new([
-        "build",
-        "--config",
-        "kddi-iot-2019",
-        "--device",
-        "nobody",
-        "--input",
-    ]);
-    let outcome = program
-        .arg(world.dumps())
-        .arg("--output")
-        .arg(world.path("lake"))
-        .run()
-        .expect_code(2);
+    let program =
+        super::support::Program::new(["build", "--config", "kddi-iot-2019", "--device", "nobody", "--input"]);
+    let outcome = program.arg(world.dumps()).arg("--output").arg(world.path("lake")).run().expect_code(2);
     let (_, devices) = outcome.stderr.split_once("hint: devices are: ").expect("a hint");
     assert_eq!(devices.split(", ").count(), 25, "{devices}");
     assert!(devices.contains("mouseComputerRoomHub"));

@@ -120,10 +120,8 @@ fn a_corrupt_zstd_stream_names_dump_part_and_offset() {
         *byte ^= 0xff;
     }
     let outcome = refuse(&[("hub.json.zst", &packed)]);
-    outcome.expect_says([
-        "dump hub: damaged zstd stream, found in part hub.json.zst near byte ",
-        "caused by: ",
-    ]);
+    outcome
+        .expect_says(["dump hub: damaged zstd stream, found in part hub.json.zst near byte ", "caused by: "]);
 }
 
 #[test]
@@ -166,10 +164,8 @@ fn gzip_without_tar_inside_a_tar_gz_is_damage() {
 
 #[test]
 fn an_archive_without_json_is_refused() {
-    let archive = pack::gzip(&pack::tar(&[
-        ("README.txt", b"nothing here"),
-        ("._hub.json", b"not this either"),
-    ]));
+    let archive =
+        pack::gzip(&pack::tar(&[("README.txt", b"nothing here"), ("._hub.json", b"not this either")]));
     let outcome = refuse(&[("hub.tar.gz", &archive)]);
     insta::assert_snapshot!(outcome.stderr, @"error: dump hub: the archive holds no .json file");
 }
@@ -196,11 +192,7 @@ fn a_part_missing_at_the_end_is_named_when_the_catalogue_knows_how_many_there_ar
     world.set_catalogue(&catalogue("", &[entry]));
     world.add_dump("hub.tar.gz00", parts[0]);
     world.add_dump("hub.tar.gz01", parts[1]);
-    world
-        .build()
-        .run()
-        .expect_code(3)
-        .expect_says(["dump hub: part hub.tar.gz02 is missing in "]);
+    world.build().run().expect_code(3).expect_says(["dump hub: part hub.tar.gz02 is missing in "]);
     world.expect_nothing_published();
     world.add_dump("hub.tar.gz02", parts[2]);
     assert_eq!(world.built().source()["read"], 2000);
@@ -223,17 +215,11 @@ fn damage_in_a_later_part_names_that_part_and_the_offset_in_it() {
     let packed = pack::tar_gz("hub", DumpText::of((0..60_000).map(Flow::numbered)).bytes());
     let mut parts: Vec<Vec<u8>> = pack::pieces(&packed, 2).into_iter().map(<[u8]>::to_vec).collect();
     let middle = parts[1].len() / 2;
-    assert!(
-        middle > (256 << 10),
-        "too little to tell the read-ahead of the first part from the damage"
-    );
+    assert!(middle > (256 << 10), "too little to tell the read-ahead of the first part from the damage");
     parts[1][middle..middle + 64].fill(0xff);
     let outcome = refuse(&[("hub.tar.gz00", &parts[0]), ("hub.tar.gz01", &parts[1])]);
     let found = offset(&outcome);
-    assert!(
-        found >= middle && found <= middle + (1 << 20),
-        "{found} is not near {middle}"
-    );
+    assert!(found >= middle && found <= middle + (1 << 20), "{found} is not near {middle}");
     outcome.expect_says(["damaged gzip stream, found in part hub.tar.gz01 near byte "]);
 }
 
@@ -248,10 +234,7 @@ fn parts_in_the_wrong_order_are_damage() {
 #[test]
 fn a_dump_that_is_there_in_two_forms_is_refused() {
     let dump = DumpText::of([Flow::new()]);
-    let outcome = refuse(&[
-        ("hub.json", dump.bytes()),
-        ("hub.tar.gz", &pack::tar_gz("hub", dump.bytes())),
-    ]);
+    let outcome = refuse(&[("hub.json", dump.bytes()), ("hub.tar.gz", &pack::tar_gz("hub", dump.bytes()))]);
     insta::assert_snapshot!(outcome.stderr, @r"
     error: dump hub is there twice: hub.json and hub.tar.gz
     hint: keep one of them in the input directory
@@ -261,10 +244,7 @@ fn a_dump_that_is_there_in_two_forms_is_refused() {
 #[test]
 fn one_damaged_dump_keeps_all_others_from_being_published() {
     let world = World::new();
-    let devices = [
-        device("hub", "iotGatewayHub", DEVICE_MAC),
-        device("lamp", "lighting", OTHER_MAC),
-    ];
+    let devices = [device("hub", "iotGatewayHub", DEVICE_MAC), device("lamp", "lighting", OTHER_MAC)];
     world.set_catalogue(&catalogue("", &devices));
     let good = DumpText::of([Flow::new()]);
     world.add_dump("hub.tar.gz", &pack::tar_gz("hub", good.bytes()));

@@ -10,9 +10,7 @@ use super::support::{Flow, OTHER_MAC, cases, frame_rows};
 
 #[track_caller]
 fn decode(dump: &[u8]) -> RawBatch {
-    Decoder::new("dump", &Limits::default())
-        .decode(&Chunk::whole(dump))
-        .expect("no limit is passed")
+    Decoder::new("dump", &Limits::default()).decode(&Chunk::whole(dump)).expect("no limit is passed")
 }
 
 /// Decodes the lines as one dump and compares everything with the other reading.
@@ -53,10 +51,7 @@ fn check(lines: &[Vec<u8>]) -> Result<(), TestCaseError> {
     prop_assert_eq!(rows.next(), None);
     prop_assert_eq!(rejections.next(), None);
     let counts = batch.records;
-    prop_assert_eq!(
-        (counts.stats, counts.tombstone, counts.other),
-        (stats, tombstone, other)
-    );
+    prop_assert_eq!((counts.stats, counts.tombstone, counts.other), (stats, tombstone, other));
     prop_assert_eq!(counts.flows, batch.flows.height() as u64);
     Ok(())
 }
@@ -169,10 +164,8 @@ fn spell(flow: &Flow, changes: &[Change]) -> Vec<u8> {
         }
     }
     let s = spaces;
-    let fields: Vec<String> = fields
-        .iter()
-        .map(|(key, value)| format!("{s}\"{key}\"{s}:{s}{value}{s}"))
-        .collect();
+    let fields: Vec<String> =
+        fields.iter().map(|(key, value)| format!("{s}\"{key}\"{s}:{s}{value}{s}")).collect();
     let mut line = format!("{s}{{{s}\"flows\"{s}:{s}{{{}}}{s}}}{s}", fields.join(",")).into_bytes();
     for change in changes {
         match change {
@@ -193,32 +186,20 @@ fn any_flow() -> impl Strategy<Value = Flow> {
     let forms = prop::sample::select(vec![
         Flow::new(),
         Flow::new().without("bytesPerPacket"),
-        Flow::new()
-            .without("bytesPerPacket")
-            .without("reverseBytesPerPacket"),
+        Flow::new().without("bytesPerPacket").without("reverseBytesPerPacket"),
         Flow::new().unanswered(),
         Flow::new().unanswered().without_statistics(),
-        Flow::inbound()
-            .text("sourceIPv4Address", "ff02::0016")
-            .text("flowEndReason", ""),
-        Flow::new()
-            .between(OTHER_MAC, OTHER_MAC)
-            .text("collectorName", "a collector of a longer name"),
+        Flow::inbound().text("sourceIPv4Address", "ff02::0016").text("flowEndReason", ""),
+        Flow::new().between(OTHER_MAC, OTHER_MAC).text("collectorName", "a collector of a longer name"),
     ]);
-    (
-        forms,
-        0_u64..i64::MAX as u64,
-        0_u64..10_000_000,
-        0_i64..4_000_000_000_000,
-    )
-        .prop_map(|(flow, octets, duration, start)| {
-            let time = flowlake_partition::layout::timestamp_text(start)
-                .replace('T', " ")
-                .replace('Z', "");
+    (forms, 0_u64..i64::MAX as u64, 0_u64..10_000_000, 0_i64..4_000_000_000_000).prop_map(
+        |(flow, octets, duration, start)| {
+            let time = flowlake_partition::layout::timestamp_text(start).replace('T', " ").replace('Z', "");
             flow.number("octetTotalCount", octets)
                 .number("packetTotalCount", duration % 1000)
                 .times(&time, &time, duration)
-        })
+        },
+    )
 }
 
 proptest! {
@@ -282,69 +263,44 @@ fn a_repeated_key_counts_with_its_last_value() {
         )
     };
     let row = |line: &str| {
-        frame_rows(&decode(line.as_bytes()).flows)
-            .first()
-            .map(|row| row["protocolIdentifier"].clone())
+        frame_rows(&decode(line.as_bytes()).flows).first().map(|row| row["protocolIdentifier"].clone())
     };
     assert_eq!(row(&repeated("6", "17")), Some(Value::from(17)));
-    assert_eq!(
-        row(&repeated("\"six\"", "17")),
-        Some(Value::from(17)),
-        "what came before does not matter"
-    );
+    assert_eq!(row(&repeated("\"six\"", "17")), Some(Value::from(17)), "what came before does not matter");
     assert_eq!(row(&repeated("17", "\"six\"")), None);
-    assert_eq!(
-        row(&repeated("17", "null")),
-        None,
-        "required, and null in the end"
-    );
+    assert_eq!(row(&repeated("17", "null")), None, "required, and null in the end");
 }
 
 #[test]
 fn nested_lists_and_objects_of_unknown_keys_are_passed_over_and_counted() {
     let flow = Flow::new()
-        .raw(
-            "dnsQRList",
-            "[{\"dnsQR\":{\"dnsName\":\"a.example\",\"list\":[1,[2,[3]]]}},{}]",
-        )
+        .raw("dnsQRList", "[{\"dnsQR\":{\"dnsName\":\"a.example\",\"list\":[1,[2,[3]]]}},{}]")
         .raw("sslCertList", "{\"deep\":{\"deeper\":[null,true,1.5e3]}}");
     let batch = decode(format!("{}\n{}", flow.line(), flow.line()).as_bytes());
     assert_eq!(batch.flows.height(), 2);
     let expected = [("dnsQRList".to_owned(), 2), ("sslCertList".to_owned(), 2)];
     assert_eq!(
-        batch
-            .unknown_fields
-            .iter()
-            .map(|(name, flows)| (name.to_owned(), flows))
-            .collect::<Vec<_>>(),
+        batch.unknown_fields.iter().map(|(name, flows)| (name.to_owned(), flows)).collect::<Vec<_>>(),
         expected
     );
 }
 
 #[test]
 fn a_flood_of_unknown_keys_is_counted_without_keeping_them_all() {
-    let lines: Vec<String> = (0..3000)
-        .map(|i| Flow::new().raw(&format!("key{i}"), "0").line())
-        .collect();
+    let lines: Vec<String> = (0..3000).map(|i| Flow::new().raw(&format!("key{i}"), "0").line()).collect();
     let batch = decode(lines.join("\n").as_bytes());
     assert!(
         batch.unknown_fields.iter().count() <= 300,
         "{} names are kept",
         batch.unknown_fields.iter().count()
     );
-    assert_eq!(
-        batch.unknown_fields.iter().map(|(_, flows)| flows).sum::<u64>(),
-        3000
-    );
+    assert_eq!(batch.unknown_fields.iter().map(|(_, flows)| flows).sum::<u64>(), 3000);
 }
 
 #[test]
 fn the_fixture_has_all_keys_of_the_schema_in_its_order() {
     let keys: Vec<String> = Flow::new().fields().iter().map(|(key, _)| key.clone()).collect();
-    let schema: Vec<&str> = flowlake_ingest::schema::FIELDS
-        .iter()
-        .map(|field| field.name)
-        .collect();
+    let schema: Vec<&str> = flowlake_ingest::schema::FIELDS.iter().map(|field| field.name).collect();
     assert_eq!(keys, schema);
     let row: Map<String, Value> = frame_rows(&decode(Flow::new().line().as_bytes()).flows).remove(0);
     assert!(row.values().all(|value| !value.is_null()), "{row:?}");

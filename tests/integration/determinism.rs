@@ -69,10 +69,7 @@ fn the_number_of_threads_changes_no_byte() {
     let expected = tree(&world.path("lake"));
     for jobs in ["1", "3", "4", "9"] {
         world.build_to(jobs).with("--jobs", jobs).run().expect_code(0);
-        assert!(
-            tree(&world.path(jobs)) == expected,
-            "--jobs {jobs} gives other bytes"
-        );
+        assert!(tree(&world.path(jobs)) == expected, "--jobs {jobs} gives other bytes");
     }
 }
 
@@ -83,12 +80,8 @@ fn a_dump_of_many_chunks_and_row_groups_gives_the_same_bytes_with_any_number_of_
     let mut dump = DumpText::default();
     for number in 0..70_000_u64 {
         let month = if number % 1000 == 0 { 8 } else { 7 };
-        let start = format!(
-            "2019-{month:02}-{:02} {:02}:00:00.{:03}",
-            number % 28 + 1,
-            number % 24,
-            number % 999
-        );
+        let start =
+            format!("2019-{month:02}-{:02} {:02}:00:00.{:03}", number % 28 + 1, number % 24, number % 999);
         dump = dump.flow(&Flow::numbered(number).starting(&start));
         if number % 20_000 == 5 {
             // A long-running exporter writes its totals now and then; the last ones are in the last chunk.
@@ -99,20 +92,14 @@ fn a_dump_of_many_chunks_and_row_groups_gives_the_same_bytes_with_any_number_of_
     world.add_dump("hub.json", dump.trailer().bytes());
     world.build_to("lake").with("--jobs", "1").run().expect_code(0);
     let lake = world.lake();
-    let groups: Vec<_> = lake
-        .list("files")
-        .iter()
-        .map(|file| file["rowGroups"].as_u64().expect("a number"))
-        .collect();
+    let groups: Vec<_> =
+        lake.list("files").iter().map(|file| file["rowGroups"].as_u64().expect("a number")).collect();
     assert_eq!(groups, [2, 1]);
     assert_eq!(lake.source()["trailer"]["matches"], true);
     let expected = tree(&world.path("lake"));
     for jobs in ["2", "4"] {
         world.build_to(jobs).with("--jobs", jobs).run().expect_code(0);
-        assert!(
-            tree(&world.path(jobs)) == expected,
-            "--jobs {jobs} gives other bytes"
-        );
+        assert!(tree(&world.path(jobs)) == expected, "--jobs {jobs} gives other bytes");
         fs::remove_dir_all(world.path(jobs)).expect("it goes");
     }
 }
@@ -150,11 +137,7 @@ fn the_order_of_devices_in_the_catalogue_changes_no_byte() {
 #[test]
 fn the_order_of_device_options_changes_no_byte() {
     let world = odd_world();
-    world
-        .build()
-        .args(["--device", "hub", "--device", "cam"])
-        .run()
-        .expect_code(0);
+    world.build().args(["--device", "hub", "--device", "cam"]).run().expect_code(0);
     world
         .build_to("second")
         .args(["--device", "cam", "--device", "hub", "--device", "cam"])
@@ -168,32 +151,19 @@ fn place_environment_and_progress_change_no_byte() {
     let world = odd_world();
     world.built();
     let other = odd_world();
-    let mut command = Program::new([
-        "build",
-        "--config",
-        "./catalogue.toml",
-        "--input",
-        "dumps/../dumps",
-        "--output",
-    ])
-    .args(["other-name", "--progress", "plain"])
-    .within(other.root())
-    .command();
+    let mut command =
+        Program::new(["build", "--config", "./catalogue.toml", "--input", "dumps/../dumps", "--output"])
+            .args(["other-name", "--progress", "plain"])
+            .within(other.root())
+            .command();
     command
         .env("TZ", "Asia/Tokyo")
         .env("LANG", "de_DE.UTF-8")
         .env("LC_ALL", "de_DE.UTF-8")
         .env("HOME", other.root());
-    command
-        .env("USER", "somebody")
-        .env("HOSTNAME", "elsewhere")
-        .env("POLARS_MAX_THREADS", "1");
+    command.env("USER", "somebody").env("HOSTNAME", "elsewhere").env("POLARS_MAX_THREADS", "1");
     let output = command.output().expect("the binary runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(tree(&other.path("other-name")), tree(&world.path("lake")));
 }
 
@@ -202,11 +172,7 @@ fn replacing_a_lake_gives_the_same_bytes_as_building_it_afresh() {
     let world = odd_world();
     world.built();
     let expected = tree(&world.path("lake"));
-    world
-        .build()
-        .args(["--device", "lamp", "--replace"])
-        .run()
-        .expect_code(0);
+    world.build().args(["--device", "lamp", "--replace"]).run().expect_code(0);
     assert_ne!(tree(&world.path("lake")), expected);
     world.build().arg("--replace").run().expect_code(0);
     assert_eq!(tree(&world.path("lake")), expected);
@@ -218,9 +184,6 @@ fn no_path_time_or_host_is_in_any_file() {
     world.built();
     let root = world.root().to_str().expect("UTF-8").as_bytes().to_vec();
     for (name, bytes) in tree(&world.path("lake")) {
-        assert!(
-            !bytes.windows(root.len()).any(|window| window == root),
-            "{name} knows where it was built"
-        );
+        assert!(!bytes.windows(root.len()).any(|window| window == root), "{name} knows where it was built");
     }
 }

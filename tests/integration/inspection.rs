@@ -6,21 +6,14 @@ use super::support::{DEVICE_MAC, DumpText, Flow, OTHER_MAC, ROUTER_MAC, World, c
 
 fn world() -> World {
     let world = World::new();
-    let devices = [
-        device("hub", "iotGatewayHub", DEVICE_MAC),
-        device("lamp", "lighting", OTHER_MAC),
-    ];
+    let devices = [device("hub", "iotGatewayHub", DEVICE_MAC), device("lamp", "lighting", OTHER_MAC)];
     world.set_catalogue(&catalogue("[limits]\nmax_rejected_share = 0.5\n", &devices));
     let hub = DumpText::default()
         .flow(&Flow::new())
         .flow(&Flow::inbound())
         .spelled(&Flow::new(), "damaged")
         .trailer();
-    let lamp = (0..1200).map(|i| {
-        Flow::numbered(i)
-            .between(OTHER_MAC, ROUTER_MAC)
-            .text("flowEndReason", "")
-    });
+    let lamp = (0..1200).map(|i| Flow::numbered(i).between(OTHER_MAC, ROUTER_MAC).text("flowEndReason", ""));
     world.add_dump("hub.tar.gz", &pack::tar_gz("hub", hub.bytes()));
     world.add_dump("lamp.tar.gz", &pack::tar_gz("lamp", DumpText::of(lamp).bytes()));
     world.built();
@@ -29,11 +22,7 @@ fn world() -> World {
 
 /// The lines below a title, without sizes.
 fn section(text: &str, title: &str) -> String {
-    let lines = text
-        .lines()
-        .skip_while(|line| *line != title)
-        .skip(1)
-        .take_while(|line| !line.is_empty());
+    let lines = text.lines().skip_while(|line| *line != title).skip(1).take_while(|line| !line.is_empty());
     // Tables are set in by a space.
     let lines = lines.map(|line| line.strip_prefix(' ').unwrap_or(line));
     lines.collect::<Vec<_>>().join("\n")
@@ -48,10 +37,7 @@ fn inspect_says_what_is_in_a_lake_and_why() {
         "  citation  Nobody: Nothing. Nowhere, 2019",
         "  source    https://example.org/",
     ] {
-        assert!(
-            text.lines().any(|found| found == line),
-            "{line:?} is not in {text}"
-        );
+        assert!(text.lines().any(|found| found == line), "{line:?} is not in {text}");
     }
     assert!(text.contains("\n  holds     1,201 rows in 2 files, "), "{text}");
     insta::assert_snapshot!(section(&text, "Row accounting"), @r"
@@ -83,22 +69,13 @@ fn inspect_says_what_is_in_a_lake_and_why() {
     assert_eq!(dropped.lines().count(), 1 + 15, "{dropped}");
     let columns = section(&text, "Columns");
     assert!(
-        columns
-            .lines()
-            .any(|line| line.starts_with("flowDurationMilliseconds") && line.contains("ms")),
+        columns.lines().any(|line| line.starts_with("flowDurationMilliseconds") && line.contains("ms")),
         "{columns}"
     );
-    assert_eq!(
-        columns.lines().filter(|line| line.contains("directory")).count(),
-        2,
-        "{columns}"
-    );
+    assert_eq!(columns.lines().filter(|line| line.contains("directory")).count(), 2, "{columns}");
     let partitions = section(&text, "Partitions");
     assert_eq!(partitions.lines().count(), 3, "{partitions}");
-    assert!(
-        text.lines().all(|line| line == line.trim_end()),
-        "no spaces at line ends"
-    );
+    assert!(text.lines().all(|line| line == line.trim_end()), "no spaces at line ends");
 }
 
 #[test]

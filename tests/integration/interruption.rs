@@ -10,10 +10,7 @@ use super::support::{DumpText, Flow, Outcome, Program, World, pack, tree, wait_f
 fn world_of(thousands: usize) -> World {
     let world = World::new();
     let member = pack::gzip(
-        (0..1000)
-            .map(Flow::numbered)
-            .fold(DumpText::default(), |dump, flow| dump.flow(&flow))
-            .bytes(),
+        (0..1000).map(Flow::numbered).fold(DumpText::default(), |dump, flow| dump.flow(&flow)).bytes(),
     );
     world.add_dump("hub.json.gz", &member.repeat(thousands));
     world
@@ -28,19 +25,14 @@ fn endless() -> World {
 fn has_begun(world: &World) -> bool {
     let staging = world.staging();
     staging.iter().any(|name| {
-        let files = fs::read_dir(world.path(name))
-            .map(|entries| entries.count())
-            .unwrap_or_default();
+        let files = fs::read_dir(world.path(name)).map(|entries| entries.count()).unwrap_or_default();
         files > 0
     })
 }
 
 fn send(signal: &str, child: &Child) {
     let script = format!("kill -{signal} {}", child.id());
-    let status = Command::new("sh")
-        .args(["-c", &script])
-        .status()
-        .expect("a shell");
+    let status = Command::new("sh").args(["-c", &script]).status().expect("a shell");
     assert!(status.success());
 }
 
@@ -48,10 +40,7 @@ fn send(signal: &str, child: &Child) {
 #[track_caller]
 fn interrupt(program: &Program, world: &World, signal: &str) -> Outcome {
     let mut child = program.start();
-    assert!(
-        wait_for(&mut child, || has_begun(world)),
-        "it was over before it began"
-    );
+    assert!(wait_for(&mut child, || has_begun(world)), "it was over before it began");
     send(signal, &child);
     let output = child.wait_with_output().expect("it ends");
     program.outcome(&output)
@@ -88,11 +77,7 @@ fn an_interrupted_build_leaves_the_old_lake_and_the_next_one_replaces_it() {
     world.built();
     let before = tree(&world.path("lake"));
     fs::remove_file(world.dumps().join("hub.tar.gz")).expect("it goes");
-    fs::rename(
-        endless().dumps().join("hub.json.gz"),
-        world.dumps().join("hub.json.gz"),
-    )
-    .expect("it moves");
+    fs::rename(endless().dumps().join("hub.json.gz"), world.dumps().join("hub.json.gz")).expect("it moves");
     interrupt(&world.build().arg("--replace"), &world, "INT").expect_code(130);
     assert_eq!(tree(&world.path("lake")), before);
     world.expect_no_staging();
@@ -116,10 +101,7 @@ fn a_build_at_work_is_not_taken_for_the_leavings_of_a_dead_one() {
     let world = endless();
     let slow = world.build();
     let mut child = slow.start();
-    assert!(
-        wait_for(&mut child, || has_begun(&world)),
-        "it was over before it began"
-    );
+    assert!(wait_for(&mut child, || has_begun(&world)), "it was over before it began");
     let staging = world.staging();
     let quick = World::with_hub(&DumpText::of([Flow::new()]));
     let program = Program::new(["build", "--progress", "none", "--config"])
@@ -143,10 +125,7 @@ fn a_lake_that_appears_while_another_is_built_wins_and_the_other_build_says_so()
     let world = world_of(300);
     let slow = world.build();
     let mut child = slow.start();
-    assert!(
-        wait_for(&mut child, || !world.staging().is_empty()),
-        "it was over before it began"
-    );
+    assert!(wait_for(&mut child, || !world.staging().is_empty()), "it was over before it began");
     fs::rename(quick.path("lake"), world.path("lake")).expect("it moves");
     let before = tree(&world.path("lake"));
     let output = child.wait_with_output().expect("it ends");
@@ -165,17 +144,11 @@ fn files_that_appear_at_the_target_while_a_lake_is_built_are_left_alone() {
     let world = world_of(300);
     let slow = world.build().arg("--replace");
     let mut child = slow.start();
-    assert!(
-        wait_for(&mut child, || !world.staging().is_empty()),
-        "it was over before it began"
-    );
+    assert!(wait_for(&mut child, || !world.staging().is_empty()), "it was over before it began");
     fs::create_dir(world.path("lake")).expect("a directory");
     fs::write(world.path("lake/thesis.tex"), "years of work").expect("it is written");
     let output = child.wait_with_output().expect("it ends");
     slow.outcome(&output).expect_code(5);
-    assert_eq!(
-        fs::read_to_string(world.path("lake/thesis.tex")).expect("it is there"),
-        "years of work"
-    );
+    assert_eq!(fs::read_to_string(world.path("lake/thesis.tex")).expect("it is there"), "years of work");
     world.expect_no_staging();
 }

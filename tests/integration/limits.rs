@@ -106,11 +106,7 @@ fn a_bomb_in_another_entry_of_the_archive_is_stopped_too() {
     ] {
         let world = World::new().with_limits("max_decompressed_bytes = 1000000");
         world.add_dump("hub.tar.gz", &pack::gzip(&pack::tar(&entries)));
-        world
-            .build()
-            .run()
-            .expect_code(3)
-            .expect_says(["dump hub", "max_decompressed_bytes"]);
+        world.build().run().expect_code(3).expect_says(["dump hub", "max_decompressed_bytes"]);
         world.expect_nothing_published();
     }
 }
@@ -121,11 +117,7 @@ fn a_bomb_behind_the_end_of_the_archive_is_stopped_too() {
     archive.resize(archive.len() + (16 << 20), 0);
     let world = World::new().with_limits("max_decompressed_bytes = 1000000");
     world.add_dump("hub.tar.gz", &pack::gzip(&archive));
-    world
-        .build()
-        .run()
-        .expect_code(3)
-        .expect_says(["dump hub", "max_decompressed_bytes"]);
+    world.build().run().expect_code(3).expect_says(["dump hub", "max_decompressed_bytes"]);
     world.expect_nothing_published();
 }
 
@@ -133,10 +125,7 @@ fn a_bomb_behind_the_end_of_the_archive_is_stopped_too() {
 fn more_archive_entries_than_the_cap_are_an_error() {
     let dump = DumpText::of([Flow::new()]);
     let names: Vec<String> = (0..10).map(|i| format!("notes-{i}.txt")).collect();
-    let mut entries: Vec<(&str, &[u8])> = names
-        .iter()
-        .map(|name| (name.as_str(), b"x".as_slice()))
-        .collect();
+    let mut entries: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), b"x".as_slice())).collect();
     entries.push(("hub.json", dump.bytes()));
     let archive = pack::gzip(&pack::tar(&entries));
     let world = World::new().with_limits("max_archive_entries = 10");
@@ -166,29 +155,14 @@ fn paths_inside_an_archive_are_never_used_as_paths() {
     world.add_dump("hub.tar.gz", &pack::gzip(&archive));
     let lake = world.built();
     assert_eq!(lake.source()["kept"], 1);
-    assert_eq!(
-        lake.files(),
-        ["data/month=2019-07/deviceClass=iotGatewayHub/hub-00000.parquet"]
-    );
-    assert!(
-        !world
-            .root()
-            .parent()
-            .is_some_and(|parent| parent.join("evil.json").exists())
-    );
+    assert_eq!(lake.files(), ["data/month=2019-07/deviceClass=iotGatewayHub/hub-00000.parquet"]);
+    assert!(!world.root().parent().is_some_and(|parent| parent.join("evil.json").exists()));
 }
 
 #[test]
 fn deeply_nested_json_is_rejected_and_no_stack_overflows() {
-    let deep = format!(
-        "{{\"flows\":{{\"a\":{}{}}}}}",
-        "[".repeat(30_000),
-        "]".repeat(30_000)
-    );
-    let dump = DumpText::default()
-        .spelled(&Flow::new(), deep)
-        .flow(&Flow::new())
-        .trailer();
+    let deep = format!("{{\"flows\":{{\"a\":{}{}}}}}", "[".repeat(30_000), "]".repeat(30_000));
+    let dump = DumpText::default().spelled(&Flow::new(), deep).flow(&Flow::new()).trailer();
     let lake = World::with_hub(&dump).lenient().built();
     assert_eq!(lake.accounting()["rejected"], 1);
     assert_eq!(lake.accounting()["kept"], 1);

@@ -7,15 +7,9 @@ fn hub_and_lamp() -> World {
     let world = World::with_hub(&DumpText::of([Flow::new()]));
     world.set_catalogue(&catalogue(
         "",
-        &[
-            device("lamp", "lighting", OTHER_MAC),
-            device("hub", "iotGatewayHub", DEVICE_MAC),
-        ],
+        &[device("lamp", "lighting", OTHER_MAC), device("hub", "iotGatewayHub", DEVICE_MAC)],
     ));
-    world.add_dump(
-        "lamp.tar.gz",
-        &pack::tar_gz("lamp", DumpText::of([lamp_flow()]).bytes()),
-    );
+    world.add_dump("lamp.tar.gz", &pack::tar_gz("lamp", DumpText::of([lamp_flow()]).bytes()));
     world
 }
 
@@ -26,11 +20,8 @@ fn lamp_flow() -> Flow {
 #[test]
 fn dumps_are_matched_to_devices_by_archive_stem() {
     let lake = hub_and_lamp().built();
-    let sources: Vec<_> = lake
-        .list("sources")
-        .iter()
-        .map(|source| source["dump"].as_str().expect("a dump"))
-        .collect();
+    let sources: Vec<_> =
+        lake.list("sources").iter().map(|source| source["dump"].as_str().expect("a dump")).collect();
     assert_eq!(sources, ["hub", "lamp"]);
     let files = [
         "data/month=2019-07/deviceClass=iotGatewayHub/hub-00000.parquet",
@@ -46,17 +37,11 @@ fn the_label_is_the_dumps_also_where_two_dumps_hold_the_same_mac() {
     let world = hub_and_lamp();
     world.set_catalogue(&catalogue(
         "",
-        &[
-            device("hub", "iotGatewayHub", DEVICE_MAC),
-            device("lamp", "sensor", DEVICE_MAC),
-        ],
+        &[device("hub", "iotGatewayHub", DEVICE_MAC), device("lamp", "sensor", DEVICE_MAC)],
     ));
     world.add_dump(
         "lamp.tar.gz",
-        &pack::tar_gz(
-            "lamp",
-            DumpText::of([Flow::numbered(5), Flow::numbered(6)]).bytes(),
-        ),
+        &pack::tar_gz("lamp", DumpText::of([Flow::numbered(5), Flow::numbered(6)]).bytes()),
     );
     let lake = world.built();
     assert_eq!(lake.column("deviceName"), ["hub", "lamp", "lamp"]);
@@ -65,10 +50,7 @@ fn the_label_is_the_dumps_also_where_two_dumps_hold_the_same_mac() {
 #[test]
 fn an_archive_that_no_device_matches_is_a_warning_and_an_error_with_strict() {
     let world = World::with_hub(&DumpText::of([Flow::new()]));
-    world.add_dump(
-        "toaster.tar.gz",
-        &pack::tar_gz("toaster", DumpText::of([Flow::new()]).bytes()),
-    );
+    world.add_dump("toaster.tar.gz", &pack::tar_gz("toaster", DumpText::of([Flow::new()]).bytes()));
     let outcome = world.build().run().expect_code(0);
     insta::assert_snapshot!(outcome.stderr, @"warning: dump toaster belongs to no device of the catalogue and is not built");
     let lake = world.lake();
@@ -118,11 +100,7 @@ fn single_devices_can_be_built() {
         Vec::<&str>::new(),
         "whoever asks for one device knows that there are others"
     );
-    world
-        .build()
-        .args(["--device", "lamp", "--device", "hub", "--replace", "--strict"])
-        .run()
-        .expect_code(0);
+    world.build().args(["--device", "lamp", "--device", "hub", "--replace", "--strict"]).run().expect_code(0);
     assert_eq!(world.lake().column("deviceName"), ["hub", "lamp"]);
 }
 
@@ -133,11 +111,7 @@ fn a_single_device_builds_although_the_dump_of_another_is_damaged_or_incomplete(
     world.build().args(["--device", "lamp"]).run().expect_code(0);
     fs_err::remove_file(world.dumps().join("hub.tar.gz")).expect("it goes");
     world.add_dump("hub.tar.gz01", b"the first part is missing");
-    world
-        .build()
-        .args(["--device", "lamp", "--replace"])
-        .run()
-        .expect_code(0);
+    world.build().args(["--device", "lamp", "--replace"]).run().expect_code(0);
 }
 
 #[test]
@@ -155,12 +129,7 @@ fn a_device_the_catalogue_does_not_have_is_wrong_usage() {
 fn a_device_asked_for_whose_dump_is_not_there_cannot_be_built() {
     let world = hub_and_lamp();
     fs_err::remove_file(world.dumps().join("lamp.tar.gz")).expect("it goes");
-    world
-        .build()
-        .args(["--device", "lamp"])
-        .run()
-        .expect_code(3)
-        .expect_says(["no dump of a device"]);
+    world.build().args(["--device", "lamp"]).run().expect_code(3).expect_says(["no dump of a device"]);
     world.expect_nothing_published();
 }
 
@@ -183,10 +152,7 @@ fn stems_are_compared_exactly() {
     .into_iter()
     .enumerate()
     {
-        world.add_dump(
-            name,
-            &pack::tar_gz(stem, DumpText::of([Flow::numbered(i as u64)]).bytes()),
-        );
+        world.add_dump(name, &pack::tar_gz(stem, DumpText::of([Flow::numbered(i as u64)]).bytes()));
     }
     let lake = world.built();
     assert_eq!(lake.column("deviceName"), ["a", "b", "c", "d"]);

@@ -7,16 +7,9 @@ use super::support::{DumpText, Flow, World, pack, tree};
 fn dump() -> DumpText {
     let flows = (0..500).map(|number| {
         let start = format!("2019-{:02}-28 23:59:{:02}.000", number / 100 + 6, number % 60);
-        if number % 9 == 0 {
-            Flow::inbound()
-        } else {
-            Flow::numbered(number).starting(&start)
-        }
+        if number % 9 == 0 { Flow::inbound() } else { Flow::numbered(number).starting(&start) }
     });
-    flows
-        .fold(DumpText::default(), |dump, flow| dump.flow(&flow))
-        .spelled(&Flow::new(), "damaged")
-        .trailer()
+    flows.fold(DumpText::default(), |dump, flow| dump.flow(&flow)).spelled(&Flow::new(), "damaged").trailer()
 }
 
 /// The data and the rejected lines of the lake built from these files, and the manifest without what names the files.
@@ -28,26 +21,12 @@ fn built(files: &[(&str, &[u8])]) -> (BTreeMap<String, Vec<u8>>, serde_json::Val
     }
     let lake = world.built();
     let parts: Vec<_> = lake.source()["parts"].as_array().expect("a list").clone();
-    let listed: Vec<_> = parts
-        .iter()
-        .map(|part| (part["name"].as_str().expect("a name"), &part["bytes"]))
-        .collect();
-    let expected: Vec<_> = files
-        .iter()
-        .map(|(name, bytes)| (*name, serde_json::json!(bytes.len())))
-        .collect();
-    assert_eq!(
-        listed,
-        expected
-            .iter()
-            .map(|(name, bytes)| (*name, bytes))
-            .collect::<Vec<_>>()
-    );
-    assert!(
-        parts
-            .iter()
-            .all(|part| part["sha256"].as_str().is_some_and(|digest| digest.len() == 64))
-    );
+    let listed: Vec<_> =
+        parts.iter().map(|part| (part["name"].as_str().expect("a name"), &part["bytes"])).collect();
+    let expected: Vec<_> =
+        files.iter().map(|(name, bytes)| (*name, serde_json::json!(bytes.len()))).collect();
+    assert_eq!(listed, expected.iter().map(|(name, bytes)| (*name, bytes)).collect::<Vec<_>>());
+    assert!(parts.iter().all(|part| part["sha256"].as_str().is_some_and(|digest| digest.len() == 64)));
 
     let mut manifest = lake.manifest.clone();
     manifest["sources"][0]["parts"].take();
@@ -78,30 +57,17 @@ fn all_forms_give_the_same_rows_and_the_same_data_files() {
     same(&[("hub.json.zst", &pack::zstd(bytes))]);
     let frames: Vec<u8> = pack::pieces(bytes, 3).into_iter().flat_map(pack::zstd).collect();
     same(&[("hub.json.zst", &frames)]);
-    same(&[(
-        "hub.tar.gz",
-        &pack::gzip_members(&pack::tar(&[("hub.json", bytes)]), 5),
-    )]);
+    same(&[("hub.tar.gz", &pack::gzip_members(&pack::tar(&[("hub.json", bytes)]), 5))]);
 
     let two = pack::pieces(&published, 2);
     same(&[("hub.tar.gz00", two[0]), ("hub.tar.gz01", two[1])]);
     let many = pack::pieces(&published, 12);
     let names: Vec<String> = (0..12).map(|number| format!("hub.tar.gz{number:02}")).collect();
-    same(
-        &names
-            .iter()
-            .map(String::as_str)
-            .zip(many.iter().copied())
-            .collect::<Vec<_>>(),
-    );
+    same(&names.iter().map(String::as_str).zip(many.iter().copied()).collect::<Vec<_>>());
     let names: Vec<String> = (0..12).map(|number| format!("hub.tar.gz{number:03}")).collect();
     same(&names.iter().map(String::as_str).zip(many).collect::<Vec<_>>());
     let parts = pack::pieces(bytes, 3);
-    same(&[
-        ("hub.json00", parts[0]),
-        ("hub.json01", parts[1]),
-        ("hub.json02", parts[2]),
-    ]);
+    same(&[("hub.json00", parts[0]), ("hub.json01", parts[1]), ("hub.json02", parts[2])]);
 }
 
 #[test]
@@ -143,9 +109,7 @@ fn an_entry_with_a_long_name_or_pax_headers_is_read() {
     let mut builder = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_size(dump.bytes().len() as u64);
-    builder
-        .append_data(&mut header, &long, dump.bytes())
-        .expect("memory takes it");
+    builder.append_data(&mut header, &long, dump.bytes()).expect("memory takes it");
     let archive = builder.into_inner().expect("memory takes it");
     assert!(built(&[("hub.tar.gz", &pack::gzip(&archive))]).0 == data);
 
@@ -156,9 +120,7 @@ fn an_entry_with_a_long_name_or_pax_headers_is_read() {
         .expect("memory takes it");
     let mut header = tar::Header::new_ustar();
     header.set_size(dump.bytes().len() as u64);
-    builder
-        .append_data(&mut header, "hub.json", dump.bytes())
-        .expect("memory takes it");
+    builder.append_data(&mut header, "hub.json", dump.bytes()).expect("memory takes it");
     let archive = builder.into_inner().expect("memory takes it");
     assert!(built(&[("hub.tar.gz", &pack::gzip(&archive))]).0 == data);
 }
@@ -167,12 +129,7 @@ fn an_entry_with_a_long_name_or_pax_headers_is_read() {
 fn several_json_files_in_an_archive_are_one_dump() {
     let dump = dump();
     let (data, _) = built(&[("hub.tar.gz", &pack::tar_gz("hub", dump.bytes()))]);
-    let cut = dump
-        .bytes()
-        .iter()
-        .position(|&byte| byte == b'\n')
-        .expect("a line end")
-        + 1;
+    let cut = dump.bytes().iter().position(|&byte| byte == b'\n').expect("a line end") + 1;
     let (first, rest) = dump.bytes().split_at(cut);
     let archive = pack::tar(&[("hub-1.json", first), ("hub-2.json", rest)]);
     assert!(built(&[("hub.tar.gz", &pack::gzip(&archive))]).0 == data);
@@ -208,31 +165,13 @@ fn line_ends_byte_order_marks_and_blank_lines_change_no_row() {
     };
     let expected = rows(text.as_bytes());
     assert_eq!(expected.len(), 20);
-    assert!(
-        rows(text.trim_end().as_bytes()) == expected,
-        "no line feed at the end"
-    );
+    assert!(rows(text.trim_end().as_bytes()) == expected, "no line feed at the end");
     assert!(rows(text.replace('\n', "\r\n").as_bytes()) == expected, "CRLF");
-    assert!(
-        rows(text.trim_end().replace('\n', "\r\n").as_bytes()) == expected,
-        "CRLF, but not at the end"
-    );
-    assert!(
-        rows(text.replace('\n', "\n\n \t\n\r\n").as_bytes()) == expected,
-        "blank lines"
-    );
-    assert!(
-        rows(format!("\n\n{text}\n\n").as_bytes()) == expected,
-        "blank lines around it"
-    );
-    assert!(
-        rows(format!("\u{feff}{text}").as_bytes()) == expected,
-        "a byte order mark"
-    );
-    assert!(
-        rows(format!("\u{feff}{}", text.replace('\n', "\r\n")).as_bytes()) == expected,
-        "both"
-    );
+    assert!(rows(text.trim_end().replace('\n', "\r\n").as_bytes()) == expected, "CRLF, but not at the end");
+    assert!(rows(text.replace('\n', "\n\n \t\n\r\n").as_bytes()) == expected, "blank lines");
+    assert!(rows(format!("\n\n{text}\n\n").as_bytes()) == expected, "blank lines around it");
+    assert!(rows(format!("\u{feff}{text}").as_bytes()) == expected, "a byte order mark");
+    assert!(rows(format!("\u{feff}{}", text.replace('\n', "\r\n")).as_bytes()) == expected, "both");
 }
 
 #[test]
@@ -242,11 +181,7 @@ fn a_byte_order_mark_at_a_line_start_is_passed_over_and_elsewhere_it_is_not() {
         .spelled(&Flow::new(), format!("\u{feff}{}", Flow::new().line()))
         .spelled(&Flow::new(), format!("{}\u{feff}", Flow::new().line()));
     let lake = World::with_hub(&dump.trailer()).lenient().built();
-    assert_eq!(
-        lake.accounting()["kept"],
-        2,
-        "files that were joined have one at each beginning"
-    );
+    assert_eq!(lake.accounting()["kept"], 2, "files that were joined have one at each beginning");
     assert_eq!(lake.accounting()["rejected"], 1);
 }
 
@@ -266,10 +201,7 @@ fn what_is_counted_over_a_large_dump_does_not_depend_on_how_it_is_packed() {
     let bytes = dump.bytes();
     let whole = built(&[("hub.json", bytes)]);
     assert_eq!(whole.1["droppedColumns"][9]["name"], "tcpSequenceNumber");
-    assert_eq!(
-        whole.1["droppedColumns"][9]["evidence"]["distinctIsEstimate"],
-        true
-    );
+    assert_eq!(whole.1["droppedColumns"][9]["evidence"]["distinctIsEstimate"], true);
     let pieces = pack::pieces(bytes, 7);
     let names: Vec<String> = (0..7).map(|number| format!("hub.json{number:02}")).collect();
     let split = names.iter().map(String::as_str).zip(pieces).collect::<Vec<_>>();
@@ -284,10 +216,6 @@ fn what_is_counted_over_a_large_dump_does_not_depend_on_how_it_is_packed() {
     ] {
         let other = built(&files);
         assert!(other.0 == whole.0, "{} gives other files", files[0].0);
-        assert_eq!(
-            other.1["droppedColumns"], whole.1["droppedColumns"],
-            "{}",
-            files[0].0
-        );
+        assert_eq!(other.1["droppedColumns"], whole.1["droppedColumns"], "{}", files[0].0);
     }
 }

@@ -11,9 +11,7 @@ use super::support::{Lake, Program, World, catalogue, skipped};
 /// A file or directory of the real data, if it is there.
 fn real_data(below: &str) -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let path = std::env::var_os("FLOWLAKE_REAL_DATA")
-        .map_or_else(beside, PathBuf::from)
-        .join(below);
+    let path = std::env::var_os("FLOWLAKE_REAL_DATA").map_or_else(beside, PathBuf::from).join(below);
     if !path.exists() {
         skipped(&format!("no {}", path.display()));
         return None;
@@ -44,28 +42,15 @@ fn check_rows(lake: &Lake) {
         let number = |name: &str| row[name].as_i64().expect(name);
         let duration = number("flowEndMilliseconds") - number("flowStartMilliseconds");
         assert_eq!(number("flowDurationMilliseconds"), duration);
-        assert!(
-            (0..=duration).contains(&number("reverseFlowDeltaMilliseconds")),
-            "{row:?}"
-        );
+        assert!((0..=duration).contains(&number("reverseFlowDeltaMilliseconds")), "{row:?}");
         let (device, server) = (text("IoTIPAddress"), text("serverIPAddress"));
-        assert_eq!(
-            device.contains(':'),
-            server.contains(':'),
-            "both ends speak the same version"
-        );
+        assert_eq!(device.contains(':'), server.contains(':'), "both ends speak the same version");
         for address in [device, server] {
-            let canonical = address
-                .parse::<std::net::IpAddr>()
-                .expect("an address")
-                .to_string();
+            let canonical = address.parse::<std::net::IpAddr>().expect("an address").to_string();
             assert_eq!(address, canonical);
         }
         assert!(!text("flowEndReason").is_empty());
-        assert_eq!(
-            row["reverseSmallPacketCount"].is_null(),
-            number("reversePacketTotalCount") == 0
-        );
+        assert_eq!(row["reverseSmallPacketCount"].is_null(), number("reversePacketTotalCount") == 0);
         if let (Some(bytes), Some(packets)) =
             (row["dataByteCount"].as_i64(), row["nonEmptyPacketCount"].as_i64())
         {
@@ -83,27 +68,14 @@ fn the_hub_of_kddi_iot_2019_builds_to_its_published_totals() {
     let only = ["--device", "mouseComputerRoomHub"];
     let lake = build(Path::new("kddi-iot-2019"), &input, &world.path("lake"), &only);
     let source = lake.source();
-    assert_eq!(
-        source["records"],
-        json!({"flows": 16_932, "stats": 1, "tombstone": 1, "other": 0})
-    );
-    assert_eq!(
-        source["trailer"],
-        json!({"flows": 16_932, "packets": 2_472_780, "matches": true})
-    );
+    assert_eq!(source["records"], json!({"flows": 16_932, "stats": 1, "tombstone": 1, "other": 0}));
+    assert_eq!(source["trailer"], json!({"flows": 16_932, "packets": 2_472_780, "matches": true}));
     let removed = json!({"toDevice": 55, "neither": 0});
     let expected = json!({"read": 16_932, "kept": 16_877, "removed": removed, "rejected": 0});
     assert_eq!(lake.accounting(), expected);
-    assert!(
-        !lake.warnings().contains(&"publishedCountDiffers"),
-        "{:?}",
-        lake.warnings()
-    );
-    let months: Vec<&str> = lake
-        .list("files")
-        .iter()
-        .map(|file| file["month"].as_str().expect("a month"))
-        .collect();
+    assert!(!lake.warnings().contains(&"publishedCountDiffers"), "{:?}", lake.warnings());
+    let months: Vec<&str> =
+        lake.list("files").iter().map(|file| file["month"].as_str().expect("a month")).collect();
     assert_eq!(months, ["2019-06", "2019-07", "2019-08", "2019-09", "2019-10"]);
     check_rows(&lake);
 }
@@ -162,11 +134,7 @@ fn all_devices_of_the_iot_sentinel_captures_build() {
     assert_eq!(lake.list("sources").len(), 13);
     for device in &devices {
         let name = value(device, "device");
-        let source = lake
-            .list("sources")
-            .iter()
-            .find(|source| source["dump"] == *name)
-            .expect("a source");
+        let source = lake.list("sources").iter().find(|source| source["dump"] == *name).expect("a source");
         let number = |column: &str| json!(value(device, column).parse::<u64>().expect("a number"));
         assert_eq!(source["read"], number("flows"), "{name}");
         assert_eq!(
@@ -174,25 +142,18 @@ fn all_devices_of_the_iot_sentinel_captures_build() {
             json!({"flows": number("flows"), "packets": number("flow_packets"), "matches": true})
         );
         assert_eq!(source["rejected"], 0, "{name}");
-        let with_device = ["fromDevice", "toDevice", "both"]
-            .iter()
-            .filter_map(|way| source["directions"][way].as_u64());
+        let with_device =
+            ["fromDevice", "toDevice", "both"].iter().filter_map(|way| source["directions"][way].as_u64());
         assert_eq!(json!(with_device.sum::<u64>()), number("mac_flows"), "{name}");
         assert_eq!(
             source["parts"].as_array().map(Vec::len),
             Some(value(device, "archive_parts").parse().expect("a number"))
         );
     }
-    assert!(
-        !lake
-            .list("warnings")
-            .iter()
-            .any(|warning: &Value| warning["kind"] == "publishedCountDiffers")
-    );
+    assert!(!lake.list("warnings").iter().any(|warning: &Value| warning["kind"] == "publishedCountDiffers"));
     let macs: Vec<String> = devices.iter().map(|device| value(device, "mac")).collect();
     assert!(
-        macs.iter()
-            .any(|mac| macs.iter().filter(|other| *other == mac).count() == 2),
+        macs.iter().any(|mac| macs.iter().filter(|other| *other == mac).count() == 2),
         "two share a MAC address"
     );
     check_rows(&lake);

@@ -20,19 +20,12 @@ fn refuse(text: &str, line: Option<&str>) -> String {
     let world = World::with_hub(&DumpText::of([Flow::new()]));
     let outcome = world.build_with_recipe(text).run().expect_code(2);
     world.expect_nothing_published();
-    let (place, message) = outcome
-        .stderr
-        .split_once(": ")
-        .and_then(|(_, rest)| rest.split_once(": "))
-        .expect("a place");
+    let (place, message) =
+        outcome.stderr.split_once(": ").and_then(|(_, rest)| rest.split_once(": ")).expect("a place");
     let expected = line.map_or("[dir]/recipe.toml".to_owned(), |line| {
-        let number = text
-            .lines()
-            .collect::<Vec<_>>()
-            .iter()
-            .rposition(|found| *found == line)
-            .expect("a line of it")
-            + 1;
+        let number =
+            text.lines().collect::<Vec<_>>().iter().rposition(|found| *found == line).expect("a line of it")
+                + 1;
         format!("[dir]/recipe.toml:{number}")
     });
     assert_eq!(place, expected, "{}", outcome.stderr);
@@ -50,21 +43,10 @@ fn changed(from: &str, to: &str) -> String {
 fn a_recipe_is_known_by_its_digest_not_by_where_it_is() {
     let world = World::with_hub(&DumpText::of([Flow::new()]));
     let built_in = world.built();
-    world
-        .build_with_recipe(FLOWS)
-        .arg("--replace")
-        .run()
-        .expect_code(0);
+    world.build_with_recipe(FLOWS).arg("--replace").run().expect_code(0);
     assert_eq!(world.lake().manifest, built_in.manifest);
-    world
-        .build_with_recipe(&format!("# mine\n{FLOWS}"))
-        .arg("--replace")
-        .run()
-        .expect_code(0);
-    assert_ne!(
-        world.lake().manifest["recipe"]["digest"],
-        built_in.manifest["recipe"]["digest"]
-    );
+    world.build_with_recipe(&format!("# mine\n{FLOWS}")).arg("--replace").run().expect_code(0);
+    assert_ne!(world.lake().manifest["recipe"]["digest"], built_in.manifest["recipe"]["digest"]);
 }
 
 #[test]
@@ -105,55 +87,30 @@ fn a_users_own_recipe_decides_rows_columns_tables_and_repairs() {
     column("device", "from = \"deviceName\"\nrole = \"target\"");
     column("way", "from = \"direction\"\nrole = \"feature\"");
     column("flowStartMilliseconds", "role = \"time\"");
-    column(
-        "day",
-        "derive = { date = \"flowStartMilliseconds\" }\nrole = \"time\"",
-    );
-    column(
-        "clock",
-        "derive = { time_of_day = \"flowStartMilliseconds\" }\nrole = \"time\"",
-    );
+    column("day", "derive = { date = \"flowStartMilliseconds\" }\nrole = \"time\"");
+    column("clock", "derive = { time_of_day = \"flowStartMilliseconds\" }\nrole = \"time\"");
     column("source", "from = \"sourceIPv4Address\"\nrole = \"identifier\"");
-    column(
-        "transport",
-        "derive = { lookup = \"transport\" }\nrole = \"feature\"",
-    );
+    column("transport", "derive = { lookup = \"transport\" }\nrole = \"feature\"");
     column("service", "derive = { lookup = \"service\" }\nrole = \"feature\"");
-    column(
-        "millis",
-        "from = \"flowDurationMilliseconds\"\nrole = \"feature\"\nunit = \"ms\"",
-    );
+    column("millis", "from = \"flowDurationMilliseconds\"\nrole = \"feature\"\nunit = \"ms\"");
     column("flowEndReason", "role = \"feature\"");
-    column(
-        "bytes",
-        "from = \"octetTotalCount\"\nrole = \"feature\"\nunit = \"B\"",
-    );
-    for field in flowlake_ingest::schema::FIELDS
-        .iter()
-        .filter(|field| !used.contains(&field.name))
-    {
+    column("bytes", "from = \"octetTotalCount\"\nrole = \"feature\"\nunit = \"B\"");
+    for field in flowlake_ingest::schema::FIELDS.iter().filter(|field| !used.contains(&field.name)) {
         recipe += &format!(
             "[[dropped]]\nname = \"{}\"\nreason = \"notInProduct\"\ndetail = \"Not asked for\"\n",
             field.name
         );
     }
     let flows = [
-        Flow::inbound()
-            .text("flowEndReason", "active")
-            .text("sourceIPv4Address", "ff02::0016"),
+        Flow::inbound().text("flowEndReason", "active").text("sourceIPv4Address", "ff02::0016"),
         Flow::new(),
-        Flow::new()
-            .text("flowEndReason", "")
-            .number("protocolIdentifier", 17),
+        Flow::new().text("flowEndReason", "").number("protocolIdentifier", 17),
     ];
     let world = World::with_hub(&DumpText::of(flows));
     world.build_with_recipe(&recipe).run().expect_code(0);
     let lake = world.lake();
-    let rows: Vec<String> = lake
-        .rows()
-        .into_iter()
-        .map(|row| serde_json::Value::from(row).to_string())
-        .collect();
+    let rows: Vec<String> =
+        lake.rows().into_iter().map(|row| serde_json::Value::from(row).to_string()).collect();
     insta::assert_snapshot!(rows.join("\n"), @r#"
     {"bytes":900,"clock":"10:00:00.000","day":18078,"device":"hub","flowEndReason":"active","flowStartMilliseconds":1561975200000,"millis":1500,"service":"web","source":"ff02::0016","transport":"tcp","way":"toDevice"}
     {"bytes":900,"clock":"10:00:00.000","day":18078,"device":"hub","flowEndReason":"","flowStartMilliseconds":1561975200000,"millis":1500,"service":"none","source":"192.0.2.10","transport":"udp","way":"fromDevice"}
@@ -172,9 +129,7 @@ fn a_recipe_without_repairs_publishes_values_as_written() {
     let (head, tail) = recipe.split_once("old = [").expect("the old list");
     let (_, tail) = tail.split_once("\n]\n").expect("its end");
     let recipe = format!("{head}{tail}");
-    let flow = Flow::new()
-        .text("destinationIPv4Address", "2001:0db8::0001")
-        .text("flowEndReason", "");
+    let flow = Flow::new().text("destinationIPv4Address", "2001:0db8::0001").text("flowEndReason", "");
     let world = World::with_hub(&DumpText::of([flow]));
     world.build_with_recipe(&recipe).run().expect_code(0);
     let row = world.lake().row();
@@ -187,20 +142,12 @@ fn a_recipe_without_repairs_publishes_values_as_written() {
 
 #[test]
 fn an_unknown_key_in_a_recipe_is_refused_wherever_it_stands() {
-    let message = refuse(
-        &changed("[[filter]]\n", "[[filter]]\ncomment = \"x\"\n"),
-        Some("comment = \"x\""),
-    );
+    let message = refuse(&changed("[[filter]]\n", "[[filter]]\ncomment = \"x\"\n"), Some("comment = \"x\""));
     insta::assert_snapshot!(message, @"unknown field `comment`, expected one of `rule`, `remove`, `description`");
-    let message = refuse(
-        &changed("name = \"flows\"", "name = \"flows\"\nversion = 1"),
-        Some("version = 1"),
-    );
+    let message = refuse(&changed("name = \"flows\"", "name = \"flows\"\nversion = 1"), Some("version = 1"));
     insta::assert_snapshot!(message, @"unknown field `version`, expected one of `name`, `title`, `repairs`, `filter`, `tables`, `column`, `dropped`");
-    let message = refuse(
-        &changed("role = \"target\"", "role = \"target\"\ntype = \"text\""),
-        Some("type = \"text\""),
-    );
+    let message =
+        refuse(&changed("role = \"target\"", "role = \"target\"\ntype = \"text\""), Some("type = \"text\""));
     insta::assert_snapshot!(message, @"unknown field `type`, expected one of `name`, `from`, `derive`, `role`, `unit`, `description`");
 }
 
@@ -208,20 +155,15 @@ fn an_unknown_key_in_a_recipe_is_refused_wherever_it_stands() {
 fn unknown_names_in_a_recipe_are_refused_with_those_that_are_known() {
     let line = "    \"makeItShine\",";
     insta::assert_snapshot!(refuse(&changed("repairs = [", &format!("repairs = [\n{line}")), Some(line)), @"unknown repair `makeItShine`, expected one of macTrailingColon, ipv6Canonical, ipv4Unspecified, durationMilliseconds, flowEndReasonClosed");
-    let message = refuse(
-        &changed("reason = \"noise\"", "reason = \"boring\""),
-        Some("reason = \"boring\""),
-    );
+    let message = refuse(&changed("reason = \"noise\"", "reason = \"boring\""), Some("reason = \"boring\""));
     insta::assert_snapshot!(message, @"unknown reason `boring`, expected one of constant, nearConstant, noise, notInProduct");
     let line = "from = \"sourceMac\"";
     insta::assert_snapshot!(refuse(&changed("from = \"sourceMacAddress\"", line), Some(line)), @"`sourceMac` is no raw field, nor deviceName or direction");
     let line = "derive = { lookup = \"colours\" }";
     insta::assert_snapshot!(refuse(&changed("derive = { lookup = \"protocolName\" }", line), Some(line)), @"there is no [tables.colours]");
     let line = "remove = { column = \"colour\", in = [\"toDevice\"] }";
-    let message = refuse(
-        &changed("remove = { column = \"direction\", in = [\"toDevice\"] }", line),
-        Some(line),
-    );
+    let message =
+        refuse(&changed("remove = { column = \"direction\", in = [\"toDevice\"] }", line), Some(line));
     insta::assert_snapshot!(message, @"`colour` is no text column to filter by");
 }
 
@@ -237,19 +179,15 @@ fn a_raw_field_that_is_neither_used_nor_dropped_is_not_forgotten_silently() {
 #[test]
 fn a_partition_column_cannot_be_a_column_of_the_files() {
     let line = "name = \"deviceClass\"";
-    let recipe = changed(
-        "[[column]]\nname = \"deviceName\"",
-        &format!("[[column]]\n{line}\nfrom = \"deviceName\""),
-    );
+    let recipe =
+        changed("[[column]]\nname = \"deviceName\"", &format!("[[column]]\n{line}\nfrom = \"deviceName\""));
     insta::assert_snapshot!(refuse(&recipe, Some(line)), @"column `deviceClass` cannot be in the files: it is a partition column");
 }
 
 #[test]
 fn a_recipe_without_the_flow_start_is_refused() {
-    let recipe = changed(
-        "name = \"flowStartMilliseconds\"\n",
-        "name = \"begin\"\nfrom = \"flowStartMilliseconds\"\n",
-    );
+    let recipe =
+        changed("name = \"flowStartMilliseconds\"\n", "name = \"begin\"\nfrom = \"flowStartMilliseconds\"\n");
     let world = World::with_hub(&DumpText::of([Flow::new()]));
     let outcome = world.build_with_recipe(&recipe).run().expect_code(2);
     insta::assert_snapshot!(outcome.stderr, @"error: [dir]/recipe.toml: the first timestamp column must be `flowStartMilliseconds`, copied from the field: it tells the month of a row");

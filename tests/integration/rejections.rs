@@ -10,17 +10,12 @@ use super::support::{DumpText, Flow, Lake, World};
 fn reject(line: impl AsRef<[u8]>) -> serde_json::Value {
     let dump = DumpText::default().flow(&Flow::numbered(1));
     let offset = dump.offset();
-    let dump = dump
-        .spelled(&Flow::new(), line)
-        .flow(&Flow::numbered(2))
-        .trailer();
+    let dump = dump.spelled(&Flow::new(), line).flow(&Flow::numbered(2)).trailer();
     let lake = World::with_hub(&dump).lenient().built();
     let accounting = json!({"read": 3, "kept": 2, "removed": {"toDevice": 0, "neither": 0}, "rejected": 1});
     assert_eq!(lake.accounting(), accounting, "the rest is built");
     assert_eq!(lake.column("IoTTransportPort"), [50_001, 50_002]);
-    let [rejected] = &lake.rejected("hub")[..] else {
-        panic!("not one rejected line")
-    };
+    let [rejected] = &lake.rejected("hub")[..] else { panic!("not one rejected line") };
     assert_eq!((&rejected["dump"], &rejected["line"]), (&json!("hub"), &json!(2)));
     assert_eq!(rejected["offset"], offset);
     rejected.clone()
@@ -73,12 +68,7 @@ fn a_value_out_of_range_is_rejected_and_the_reason_names_the_range() {
 
 #[test]
 fn a_line_that_is_not_utf_8_is_rejected_and_kept_byte_for_byte() {
-    let line = [
-        b"{\"flows\":{\"collectorName\":\"".as_slice(),
-        &[0xff, 0xfe, 0x00, 0x80],
-        b"\"}}",
-    ]
-    .concat();
+    let line = [b"{\"flows\":{\"collectorName\":\"".as_slice(), &[0xff, 0xfe, 0x00, 0x80], b"\"}}"].concat();
     let rejected = reject(&line);
     insta::assert_snapshot!(rejected["reason"].as_str().expect("a reason"), @"not UTF-8 at byte 28 of the line");
     assert_eq!(rejected.get("text"), None);
@@ -104,9 +94,7 @@ fn a_missing_required_field_is_named() {
         let found = reason(&Flow::new().without(field).line());
         assert_eq!(found, format!("required but missing: {field}"));
     }
-    let without_ends = Flow::new()
-        .without("sourceMacAddress")
-        .raw("destinationMacAddress", "null");
+    let without_ends = Flow::new().without("sourceMacAddress").raw("destinationMacAddress", "null");
     insta::assert_snapshot!(reason(&without_ends.line()), @"required but missing: sourceMacAddress, destinationMacAddress");
 }
 
@@ -155,9 +143,7 @@ fn every_other_field_may_be_missing_and_is_null_then() {
 
 #[test]
 fn the_reason_of_a_line_with_several_faults_names_the_first_field_of_the_schema() {
-    let flow = Flow::new()
-        .number("destinationTransportPort", 70_000)
-        .number("protocolIdentifier", 300);
+    let flow = Flow::new().number("destinationTransportPort", 70_000).number("protocolIdentifier", 300);
     let found = reason(&flow.without("flowStartMilliseconds").line());
     assert!(found.starts_with("protocolIdentifier: "), "{found}");
 }
@@ -181,14 +167,9 @@ fn rejected_lines_of_all_kinds_are_kept_in_order_with_line_and_offset() {
     }
     let lake = World::with_hub(&dump.trailer()).lenient().built();
     let rejected = lake.rejected("hub");
-    let found: Vec<_> = rejected
-        .iter()
-        .map(|line| json!([line["line"], line["offset"], line["text"]]))
-        .collect();
-    assert_eq!(
-        found, expected,
-        "blank lines are no records and nothing to reject"
-    );
+    let found: Vec<_> =
+        rejected.iter().map(|line| json!([line["line"], line["offset"], line["text"]])).collect();
+    assert_eq!(found, expected, "blank lines are no records and nothing to reject");
     assert_eq!(lake.source()["rejected"], 2);
     assert!(lake.warnings().contains(&"linesRejected"));
 }
@@ -235,16 +216,9 @@ fn exactly_max_rejected_share_is_allowed() {
 
 #[test]
 fn max_rejected_share_holds_for_each_dump_and_can_be_set() {
-    let dump = DumpText::default()
-        .spelled(&Flow::new(), "not a flow")
-        .flow(&Flow::new())
-        .trailer();
+    let dump = DumpText::default().spelled(&Flow::new(), "not a flow").flow(&Flow::new()).trailer();
     let world = World::with_hub(&dump).with_limits("max_rejected_share = 0.49");
-    world
-        .build()
-        .run()
-        .expect_code(1)
-        .expect_says(["dump hub: 1 of 2 flows rejected (50.000 %)"]);
+    world.build().run().expect_code(1).expect_says(["dump hub: 1 of 2 flows rejected (50.000 %)"]);
     world.expect_nothing_published();
     let world = world.with_limits("max_rejected_share = 0.5");
     assert_eq!(world.built().manifest["rowAccounting"]["rejected"], 1);
@@ -256,10 +230,7 @@ fn too_many_rejected_lines_leave_the_old_lake_as_it_was() {
     world.built();
     let before = super::support::tree(&world.path("lake"));
     let damaged = DumpText::default().spelled(&Flow::new(), "not a flow").trailer();
-    world.add_dump(
-        "hub.tar.gz",
-        &super::support::pack::tar_gz("hub", damaged.bytes()),
-    );
+    world.add_dump("hub.tar.gz", &super::support::pack::tar_gz("hub", damaged.bytes()));
     world.build().arg("--replace").run().expect_code(1);
     assert_eq!(super::support::tree(&world.path("lake")), before);
     world.expect_no_staging();
@@ -283,10 +254,7 @@ fn the_file_of_rejected_lines_is_named_after_the_dump_whatever_is_in_its_name() 
     let entry = entry.replace("archive = \"oneShot\"", "archive = \"one_shot! (b)-2\"");
     world.set_catalogue(&catalogue("[limits]\nmax_rejected_share = 1.0\n", &[entry]));
     let dump = DumpText::default().flow(&Flow::new()).line("lost").trailer();
-    world.add_dump(
-        "one_shot! (b)-2.tar.gz",
-        &pack::tar_gz("one_shot! (b)-2", dump.bytes()),
-    );
+    world.add_dump("one_shot! (b)-2.tar.gz", &pack::tar_gz("one_shot! (b)-2", dump.bytes()));
     let lake: Lake = world.built();
     let text = fs::read_to_string(lake.path("rejected/one_shot! (b)-2.ndjson")).expect("rejected lines");
     assert!(text.contains("\"text\":\"lost\""), "{text}");

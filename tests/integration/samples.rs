@@ -9,12 +9,7 @@ use super::support::{Lake, Program, World, tree};
 
 #[track_caller]
 fn sample(output: &Path, options: &[&str]) -> String {
-    Program::new(["sample", "--output"])
-        .arg(output)
-        .args(options)
-        .run()
-        .expect_code(0)
-        .stdout
+    Program::new(["sample", "--output"]).arg(output).args(options).run().expect_code(0).stdout
 }
 
 #[track_caller]
@@ -48,10 +43,7 @@ fn another_seed_gives_other_flows_of_the_same_numbers() {
     let (a, b) = (tree(&world.path("a")), tree(&world.path("b")));
     assert!(a.keys().eq(b.keys()), "the same files");
     assert_eq!(a["catalogue.toml"], b["catalogue.toml"]);
-    let same = a
-        .iter()
-        .filter(|(name, bytes)| name.contains(".tar.gz") && b[*name] == **bytes)
-        .count();
+    let same = a.iter().filter(|(name, bytes)| name.contains(".tar.gz") && b[*name] == **bytes).count();
     assert_eq!(same, 0, "no dump is the same");
 }
 
@@ -99,19 +91,11 @@ fn the_scale_multiplies_the_published_counts() {
     sample(&world.path("dumps-2"), &["--scale", "0.0005"]);
     let lake = build(&world.path("dumps-2"), &world.path("lake"));
     let read = |dump: &str| {
-        let source = lake
-            .list("sources")
-            .iter()
-            .find(|source| source["dump"] == dump)
-            .expect("a source");
+        let source = lake.list("sources").iter().find(|source| source["dump"] == dump).expect("a source");
         source["read"].as_u64().expect("a number")
     };
     assert_eq!(read("amazon_echo_gen2"), 267, "534,289 × 0.0005");
-    assert_eq!(
-        read("mouse_computer_room_hub"),
-        20,
-        "16,932 × 0.0005 are too few to see anything"
-    );
+    assert_eq!(read("mouse_computer_room_hub"), 20, "16,932 × 0.0005 are too few to see anything");
 }
 
 #[test]
@@ -127,20 +111,14 @@ fn a_sample_never_writes_over_anything() {
     insta::assert_snapshot!(outcome.stderr, @"error: the output directory '[dir]/mine' is not empty: give a new or an empty one");
     assert_eq!(tree(&world.path("mine")), before);
     fs::write(world.path("file"), "").expect("it is written");
-    Program::new(["sample", "--output"])
-        .arg(world.path("file/dumps"))
-        .run()
-        .expect_code(4);
+    Program::new(["sample", "--output"]).arg(world.path("file/dumps")).run().expect_code(4);
 }
 
 #[test]
 fn the_demo_ends_with_a_verified_lake_and_the_answer_to_a_query() {
     let world = World::new();
-    let outcome = Program::new(["demo", "--output"])
-        .arg(world.path("demo"))
-        .redact(world.root())
-        .run()
-        .expect_code(0);
+    let outcome =
+        Program::new(["demo", "--output"]).arg(world.path("demo")).redact(world.root()).run().expect_code(0);
     assert_eq!(outcome.stderr, "", "nothing is wrong");
     for text in [
         "1. Synthetic dumps of 25 devices",
@@ -155,29 +133,18 @@ fn the_demo_ends_with_a_verified_lake_and_the_answer_to_a_query() {
     let (_, answer) = outcome.stdout.split_once("4. A first query").expect("a query");
     let (answer, _) = answer.split_once("\nNow try:").expect("its end");
     let lake = Lake::open(&world.path("demo/lake"));
-    let mut classes: Vec<&str> = lake
-        .list("files")
-        .iter()
-        .map(|file| file["deviceClass"].as_str().expect("a class"))
-        .collect();
+    let mut classes: Vec<&str> =
+        lake.list("files").iter().map(|file| file["deviceClass"].as_str().expect("a class")).collect();
     classes.sort_unstable();
     classes.dedup();
     assert!(
-        classes
-            .iter()
-            .all(|class| answer.lines().any(|line| line.trim_start().starts_with(class))),
+        classes.iter().all(|class| answer.lines().any(|line| line.trim_start().starts_with(class))),
         "{answer}"
     );
-    Program::new(["verify"])
-        .arg(world.path("demo/lake"))
-        .run()
-        .expect_code(0);
+    Program::new(["verify"]).arg(world.path("demo/lake")).run().expect_code(0);
 
-    let again = Program::new(["demo", "--output"])
-        .arg(world.path("demo"))
-        .redact(world.root())
-        .run()
-        .expect_code(4);
+    let again =
+        Program::new(["demo", "--output"]).arg(world.path("demo")).redact(world.root()).run().expect_code(4);
     insta::assert_snapshot!(again.stderr, @r"
     error: [dir]/demo already holds a demo
     hint: remove it, or give another --output
@@ -197,9 +164,6 @@ fn a_demo_in_a_directory_with_other_things_leaves_them_alone() {
     fs::create_dir_all(world.path("demo/dumps")).expect("a directory");
     fs::write(world.path("demo/dumps/thesis.tex"), "years of work").expect("it is written");
     let before = tree(&world.path("demo"));
-    Program::new(["demo", "--output"])
-        .arg(world.path("demo"))
-        .run()
-        .expect_code(4);
+    Program::new(["demo", "--output"]).arg(world.path("demo")).run().expect_code(4);
     assert_eq!(tree(&world.path("demo")), before);
 }

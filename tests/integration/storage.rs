@@ -29,18 +29,13 @@ fn with_replace_the_new_lake_takes_the_place_of_the_old_one() {
     let world = world();
     let old = world.built();
     assert_eq!(old.files().len(), 1);
-    let flows = [
-        Flow::new().starting("2020-01-01 00:00:00.000"),
-        Flow::new().starting("2020-02-01 00:00:00.000"),
-    ];
+    let flows =
+        [Flow::new().starting("2020-01-01 00:00:00.000"), Flow::new().starting("2020-02-01 00:00:00.000")];
     world.add_dump("hub.tar.gz", &pack::tar_gz("hub", DumpText::of(flows).bytes()));
     world.build().arg("--replace").run().expect_code(0);
     let lake = world.lake();
     assert_eq!(lake.files().len(), 2);
-    assert!(
-        !lake.path("data/month=2019-07").exists(),
-        "nothing of the old lake is left"
-    );
+    assert!(!lake.path("data/month=2019-07").exists(), "nothing of the old lake is left");
     world.expect_no_staging();
 }
 
@@ -80,11 +75,8 @@ fn a_directory_that_is_no_lake_is_refused_with_and_without_replace() {
 fn a_directory_with_a_manifest_of_something_else_is_no_lake_and_not_replaced() {
     let world = world();
     fs::create_dir(world.path("lake")).expect("a directory");
-    fs::write(
-        world.path("lake/manifest.json"),
-        "{\"name\": \"a web app\", \"icons\": []}",
-    )
-    .expect("it is written");
+    fs::write(world.path("lake/manifest.json"), "{\"name\": \"a web app\", \"icons\": []}")
+        .expect("it is written");
     fs::write(world.path("lake/thesis.tex"), "years of work").expect("it is written");
     let before = tree(&world.path("lake"));
     world.build().arg("--replace").run().expect_code(4);
@@ -97,17 +89,9 @@ fn a_file_at_the_target_is_left_alone() {
     let world = world();
     fs::write(world.path("lake"), "not a directory").expect("it is written");
     for replace in [&[][..], &["--replace"]] {
-        world
-            .build()
-            .args(replace)
-            .run()
-            .expect_code(4)
-            .expect_says(["lake is not a directory"]);
+        world.build().args(replace).run().expect_code(4).expect_says(["lake is not a directory"]);
     }
-    assert_eq!(
-        fs::read_to_string(world.path("lake")).expect("it is there"),
-        "not a directory"
-    );
+    assert_eq!(fs::read_to_string(world.path("lake")).expect("it is there"), "not a directory");
     world.expect_no_staging();
 }
 
@@ -134,17 +118,9 @@ fn a_symbolic_link_to_a_lake_is_followed_and_stays_a_link() {
     let world = world();
     world.build_to("real").run().expect_code(0);
     fs::os::unix::fs::symlink(world.path("real"), world.path("lake")).expect("a link");
-    world
-        .build()
-        .run()
-        .expect_code(4)
-        .expect_says(["already holds a lake"]);
+    world.build().run().expect_code(4).expect_says(["already holds a lake"]);
     world.build().arg("--replace").run().expect_code(0);
-    assert!(
-        fs::symlink_metadata(world.path("lake"))
-            .expect("it is there")
-            .is_symlink()
-    );
+    assert!(fs::symlink_metadata(world.path("lake")).expect("it is there").is_symlink());
     world.about_lake("verify").run().expect_code(0);
     world.expect_no_staging();
 }
@@ -152,20 +128,9 @@ fn a_symbolic_link_to_a_lake_is_followed_and_stays_a_link() {
 #[test]
 fn the_target_may_be_a_relative_path() {
     let world = world();
-    let arguments = [
-        "build",
-        "--config",
-        "catalogue.toml",
-        "--input",
-        "dumps",
-        "--progress",
-        "none",
-    ];
+    let arguments = ["build", "--config", "catalogue.toml", "--input", "dumps", "--progress", "none"];
     Program::new(arguments).within(world.root()).run().expect_code(0);
-    assert!(
-        world.path("lake/manifest.json").is_file(),
-        "`lake` is the default"
-    );
+    assert!(world.path("lake/manifest.json").is_file(), "`lake` is the default");
     Program::new([
         "build",
         "--config",
@@ -261,11 +226,8 @@ fn files_that_may_not_grow_any_further_leave_the_old_lake_and_no_staging() {
     if output.status.code() == Some(125) {
         return skipped("no `ulimit -f` here");
     }
-    let outcome = world
-        .build()
-        .outcome(&output)
-        .expect_code(4)
-        .expect_says(["error: cannot write ", "File too large"]);
+    let outcome =
+        world.build().outcome(&output).expect_code(4).expect_says(["error: cannot write ", "File too large"]);
     assert!(outcome.stderr.contains(".parquet"), "{}", outcome.stderr);
     assert_eq!(tree(&world.path("lake")), before);
     world.expect_no_staging();
@@ -288,17 +250,9 @@ fn a_target_that_is_not_writable_is_named() {
     }
     let read = |name: &str| fs::read_to_string(world.path(name)).expect("the script wrote it");
     assert_eq!(read("code"), "4\n4\n", "{}", read("log"));
-    assert!(
-        read("log").starts_with("error: cannot create the staging directory "),
-        "{}",
-        read("log")
-    );
+    assert!(read("log").starts_with("error: cannot create the staging directory "), "{}", read("log"));
     assert!(read("log").contains("Read-only file system"), "{}", read("log"));
-    assert!(
-        read("deeper").contains("Read-only file system"),
-        "{}",
-        read("deeper")
-    );
+    assert!(read("deeper").contains("Read-only file system"), "{}", read("deeper"));
     assert_eq!(read("left"), "");
 }
 
@@ -318,10 +272,6 @@ fn a_mount_point_as_the_target_is_refused_before_anything_is_read() {
     let read = |name: &str| fs::read_to_string(world.path(name)).expect("the script wrote it");
     assert_eq!(read("code"), "4\n");
     assert!(read("log").contains("is a mount point"), "{}", read("log"));
-    assert!(
-        read("log").contains("hint: give a directory below it"),
-        "{}",
-        read("log")
-    );
+    assert!(read("log").contains("hint: give a directory below it"), "{}", read("log"));
     assert!(!read("left").contains("staging"), "{}", read("left"));
 }

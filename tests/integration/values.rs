@@ -14,10 +14,8 @@ fn row_of(flow: Flow) -> Map<String, Value> {
 
 #[test]
 fn an_everyday_flow_has_every_column_with_its_value() {
-    let text: Vec<String> = row_of(Flow::new())
-        .iter()
-        .map(|(name, value)| format!("{name} = {value}"))
-        .collect();
+    let text: Vec<String> =
+        row_of(Flow::new()).iter().map(|(name, value)| format!("{name} = {value}")).collect();
     insta::assert_snapshot!(text.join("\n"), @r#"
     IoTIPAddress = "192.0.2.10"
     IoTMacAddress = "02:00:00:00:00:01"
@@ -78,15 +76,9 @@ fn the_columns_are_those_of_the_contract_in_its_order_and_types() {
         .map(|column| {
             let text = |key: &str| column[key].as_str().unwrap_or_default().to_owned();
             let null = if column["nullable"] == true { "?" } else { "" };
-            format!(
-                "{} {}{null} {} {}",
-                text("name"),
-                text("type"),
-                text("role"),
-                text("unit")
-            )
-            .trim_end()
-            .to_owned()
+            format!("{} {}{null} {} {}", text("name"), text("type"), text("role"), text("unit"))
+                .trim_end()
+                .to_owned()
         })
         .collect();
     insta::assert_snapshot!(columns.join("\n"), @r"
@@ -139,11 +131,8 @@ fn the_columns_are_those_of_the_contract_in_its_order_and_types() {
     ");
     // And the files have what the manifest says.
     let frame = lake.frame(&lake.files()[0]);
-    let found: Vec<String> = frame
-        .columns()
-        .iter()
-        .map(|column| format!("{} {}", column.name(), column.dtype()))
-        .collect();
+    let found: Vec<String> =
+        frame.columns().iter().map(|column| format!("{} {}", column.name(), column.dtype())).collect();
     insta::assert_snapshot!(found.join("\n"), @r"
     deviceName str
     IoTMacAddress str
@@ -214,22 +203,12 @@ fn ipv6_addresses_are_canonical() {
         ("2001:db8::1", "2001:db8::1"),
     ];
     let flows = cases.map(|(written, _)| {
-        Flow::new()
-            .text("sourceIPv4Address", "fe80::0001")
-            .text("destinationIPv4Address", written)
+        Flow::new().text("sourceIPv4Address", "fe80::0001").text("destinationIPv4Address", written)
     });
     let lake = lake_of(flows);
     assert_eq!(lake.column("serverIPAddress"), cases.map(|(_, meant)| meant));
-    assert!(
-        lake.column("IoTIPAddress")
-            .iter()
-            .all(|address| address == "fe80::1")
-    );
-    assert_eq!(
-        lake.repaired("ipv6Canonical"),
-        6 + 8,
-        "six destinations, and every source"
-    );
+    assert!(lake.column("IoTIPAddress").iter().all(|address| address == "fe80::1"));
+    assert_eq!(lake.repaired("ipv6Canonical"), 6 + 8, "six destinations, and every source");
     assert_eq!(lake.repaired("ipv4Unspecified"), 0);
 }
 
@@ -243,22 +222,13 @@ fn double_colon_opposite_ipv4_is_0_0_0_0_as_in_dhcp() {
         .number("destinationTransportPort", 67);
     let lake = lake_of([
         dhcp.clone(),
-        dhcp.text("sourceIPv4Address", "0000:0000::")
-            .text("destinationIPv4Address", "192.0.2.1"),
+        dhcp.text("sourceIPv4Address", "0000:0000::").text("destinationIPv4Address", "192.0.2.1"),
         Flow::new().text("destinationIPv4Address", "::"),
         // Both ends IPv6: duplicate address detection.
-        Flow::new()
-            .text("sourceIPv4Address", "::")
-            .text("destinationIPv4Address", "ff02::0001:ff00:0001"),
+        Flow::new().text("sourceIPv4Address", "::").text("destinationIPv4Address", "ff02::0001:ff00:0001"),
     ]);
-    assert_eq!(
-        lake.column("IoTIPAddress"),
-        ["0.0.0.0", "0.0.0.0", "192.0.2.10", "::"]
-    );
-    assert_eq!(
-        lake.column("serverIPAddress"),
-        ["255.255.255.255", "192.0.2.1", "0.0.0.0", "ff02::1:ff00:1"]
-    );
+    assert_eq!(lake.column("IoTIPAddress"), ["0.0.0.0", "0.0.0.0", "192.0.2.10", "::"]);
+    assert_eq!(lake.column("serverIPAddress"), ["255.255.255.255", "192.0.2.1", "0.0.0.0", "ff02::1:ff00:1"]);
     assert_eq!(lake.repaired("ipv4Unspecified"), 3);
     assert_eq!(lake.repaired("ipv6Canonical"), 1);
 }
@@ -267,10 +237,7 @@ fn double_colon_opposite_ipv4_is_0_0_0_0_as_in_dhcp() {
 fn an_empty_flow_end_reason_means_closed_and_the_others_stay() {
     let reasons = ["idle", "active", "eof", "rsrc", "force", ""];
     let lake = lake_of(reasons.map(|reason| Flow::new().text("flowEndReason", reason)));
-    assert_eq!(
-        lake.column("flowEndReason"),
-        ["idle", "active", "eof", "rsrc", "force", "closed"]
-    );
+    assert_eq!(lake.column("flowEndReason"), ["idle", "active", "eof", "rsrc", "force", "closed"]);
     assert_eq!(lake.repaired("flowEndReasonClosed"), 1);
 }
 
@@ -297,19 +264,14 @@ fn durations_of_later_exporters_are_milliseconds_already() {
     let lake = lake_of([flow]);
     assert_eq!(lake.row()["flowDurationMilliseconds"], 1_799_999);
     assert_eq!(lake.row()["reverseFlowDeltaMilliseconds"], 217);
-    assert_eq!(
-        lake.repaired("durationMilliseconds"),
-        0,
-        "nothing had to be changed"
-    );
+    assert_eq!(lake.repaired("durationMilliseconds"), 0, "nothing had to be changed");
 }
 
 #[test]
 fn both_units_in_one_dump_are_told_apart_row_by_row() {
     let seconds = Flow::new().raw("reverseFlowDeltaMilliseconds", "0.300");
-    let millis = Flow::new()
-        .number("flowDurationMilliseconds", 1500)
-        .number("reverseFlowDeltaMilliseconds", 300);
+    let millis =
+        Flow::new().number("flowDurationMilliseconds", 1500).number("reverseFlowDeltaMilliseconds", 300);
     let lake = lake_of([seconds.clone(), millis.clone(), seconds, millis]);
     assert_eq!(lake.column("flowDurationMilliseconds"), [1500; 4]);
     assert_eq!(lake.column("reverseFlowDeltaMilliseconds"), [300; 4]);
@@ -325,10 +287,7 @@ fn without_a_duration_to_compare_the_first_reverse_packet_is_not_after_the_last(
         flow.clone().number("reverseFlowDeltaMilliseconds", 300),
         flow.number("reverseFlowDeltaMilliseconds", 1500),
     ]);
-    assert_eq!(
-        lake.column("reverseFlowDeltaMilliseconds"),
-        [300, 1500, 300, 1500]
-    );
+    assert_eq!(lake.column("reverseFlowDeltaMilliseconds"), [300, 1500, 300, 1500]);
 }
 
 #[test]
@@ -350,26 +309,19 @@ fn the_published_duration_is_end_minus_start_on_every_row() {
 fn mac_addresses_lose_their_stray_colon_and_upper_case() {
     let lake = lake_of([
         Flow::new(),
-        Flow::new()
-            .text("sourceMacAddress", DEVICE_MAC)
-            .text("destinationMacAddress", "AA:BB:CC:DD:EE:FF"),
+        Flow::new().text("sourceMacAddress", DEVICE_MAC).text("destinationMacAddress", "AA:BB:CC:DD:EE:FF"),
         Flow::new()
             .text("sourceMacAddress", "02-00-00-00-00-01")
             .text("destinationMacAddress", "AA-BB-CC-DD-EE-FF:"),
     ]);
     assert_eq!(lake.column("IoTMacAddress"), [DEVICE_MAC; 3]);
-    assert_eq!(
-        lake.column("serverMacAddress"),
-        [ROUTER_MAC, "aa:bb:cc:dd:ee:ff", "aa:bb:cc:dd:ee:ff"]
-    );
+    assert_eq!(lake.column("serverMacAddress"), [ROUTER_MAC, "aa:bb:cc:dd:ee:ff", "aa:bb:cc:dd:ee:ff"]);
     assert_eq!(lake.repaired("macTrailingColon"), 5);
 }
 
 #[test]
 fn an_upper_case_mac_in_the_dump_is_still_the_device() {
-    let world = World::with_hub(&DumpText::of([
-        Flow::new().between("02:00:00:00:00:AB", ROUTER_MAC)
-    ]));
+    let world = World::with_hub(&DumpText::of([Flow::new().between("02:00:00:00:00:AB", ROUTER_MAC)]));
     world.set_catalogue(&super::support::catalogue(
         "",
         &[super::support::device("hub", "x", "02:00:00:00:00:ab")],
@@ -389,10 +341,7 @@ fn flows_are_kept_by_who_started_them_and_counted_by_direction() {
         Flow::new().between(ROUTER_MAC, OTHER_MAC),
     ]);
     let removed = json!({"toDevice": 2, "neither": 3});
-    assert_eq!(
-        lake.accounting(),
-        json!({"read": 7, "kept": 2, "removed": removed, "rejected": 0})
-    );
+    assert_eq!(lake.accounting(), json!({"read": 7, "kept": 2, "removed": removed, "rejected": 0}));
     let directions = json!({"fromDevice": 1, "toDevice": 2, "both": 1, "neither": 3});
     assert_eq!(lake.source()["directions"], directions);
     assert_eq!(lake.column("serverMacAddress"), [ROUTER_MAC, DEVICE_MAC]);
@@ -428,15 +377,8 @@ fn ports_of_icmp_are_type_and_code_and_name_no_service() {
     ]);
     assert_eq!(lake.column("IoTTransportPort"), [8, 3, 0, 0, 3]);
     assert_eq!(lake.column("serverTransportPort"), [0, 3, 34_048, 0, 53]);
-    assert_eq!(
-        lake.column("protocolName"),
-        ["ICMP", "ICMP", "ICMPv6", "Other", "ICMP"]
-    );
-    assert!(
-        lake.column("serviceType")
-            .iter()
-            .all(|service| service == "Other")
-    );
+    assert_eq!(lake.column("protocolName"), ["ICMP", "ICMP", "ICMPv6", "Other", "ICMP"]);
+    assert!(lake.column("serviceType").iter().all(|service| service == "Other"));
 }
 
 #[test]
@@ -461,20 +403,12 @@ fn services_are_told_by_protocol_and_port_of_the_other_end() {
         (6, 65_535, "Other"),
     ];
     let flows = cases.map(|(protocol, port, _)| {
-        Flow::new()
-            .number("protocolIdentifier", protocol)
-            .number("destinationTransportPort", port)
+        Flow::new().number("protocolIdentifier", protocol).number("destinationTransportPort", port)
     });
-    assert_eq!(
-        lake_of(flows).column("serviceType"),
-        cases.map(|(_, _, service)| service)
-    );
+    assert_eq!(lake_of(flows).column("serviceType"), cases.map(|(_, _, service)| service));
     // The port of the device says nothing.
-    let row = row_of(
-        Flow::new()
-            .number("sourceTransportPort", 53)
-            .number("destinationTransportPort", 50_000),
-    );
+    let row =
+        row_of(Flow::new().number("sourceTransportPort", 53).number("destinationTransportPort", 50_000));
     assert_eq!(row["serviceType"], "Other");
 }
 
@@ -519,10 +453,7 @@ fn statistics_that_were_not_written_are_null_and_not_zero() {
 fn tcp_flags_are_a_set_in_the_exporters_order() {
     let written = ["0", "S", "SA", "FSRPAUCE", "ECUAPRSF", ""];
     let lake = lake_of(written.map(|flags| Flow::new().text("initialTCPFlags", flags)));
-    assert_eq!(
-        lake.column("initialTCPFlags"),
-        ["0", "S", "AS", "ECUAPRSF", "ECUAPRSF", "0"]
-    );
+    assert_eq!(lake.column("initialTCPFlags"), ["0", "S", "AS", "ECUAPRSF", "ECUAPRSF", "0"]);
 }
 
 #[test]
@@ -544,10 +475,7 @@ fn rows_go_to_the_month_of_their_start_in_utc_and_keep_the_order_of_the_dump() {
         "2020-02-29 12:00:00.000",
         "2019-07-15 00:00:00.000",
     ];
-    let flows = starts
-        .iter()
-        .enumerate()
-        .map(|(i, start)| Flow::numbered(i as u64).starting(start));
+    let flows = starts.iter().enumerate().map(|(i, start)| Flow::numbered(i as u64).starting(start));
     let lake = lake_of(flows);
     let found: Vec<String> = lake
         .list("files")
@@ -585,19 +513,13 @@ fn a_flow_that_ends_in_the_next_month_or_year_belongs_to_the_one_it_started_in()
     let over_year = Flow::new().times("2019-12-31 23:59:00.000", "2020-01-01 00:00:30.000", 90_000);
     let over_month = Flow::new().times("2019-06-30 23:59:59.999", "2019-07-01 00:00:00.000", 1);
     let lake = lake_of([over_year, over_month]);
-    let months: Vec<_> = lake
-        .list("files")
-        .iter()
-        .map(|file| file["month"].as_str().expect("a month"))
-        .collect();
+    let months: Vec<_> =
+        lake.list("files").iter().map(|file| file["month"].as_str().expect("a month")).collect();
     assert_eq!(months, ["2019-06", "2019-12"]);
     let rows = lake.rows();
     let day = |row: &Map<String, Value>, name: &str| row[name].as_i64().expect("a date");
     for row in &rows {
-        assert_eq!(
-            day(row, "flowEndMillisecondsDate") - day(row, "flowStartMillisecondsDate"),
-            1
-        );
+        assert_eq!(day(row, "flowEndMillisecondsDate") - day(row, "flowStartMillisecondsDate"), 1);
     }
     assert_eq!(rows[0]["flowStartMillisecondsTime"], "23:59:59.999");
     assert_eq!(rows[0]["flowEndMillisecondsTime"], "00:00:00.000");
@@ -613,11 +535,8 @@ fn times_long_before_and_after_ours_have_their_month() {
         "9999-12-31 23:59:59.998",
     ];
     let lake = lake_of(starts.iter().map(|start| Flow::new().starting(start)));
-    let months: Vec<_> = lake
-        .list("files")
-        .iter()
-        .map(|file| file["month"].as_str().expect("a month"))
-        .collect();
+    let months: Vec<_> =
+        lake.list("files").iter().map(|file| file["month"].as_str().expect("a month")).collect();
     assert_eq!(months, ["0001-01", "1969-12", "1970-01", "9999-12"]);
     let clocks = ["00:00:00.000", "23:59:59.998", "00:00:00.000", "23:59:59.998"];
     assert_eq!(lake.column("flowStartMillisecondsTime"), clocks);
@@ -654,12 +573,7 @@ fn two_flows_that_are_the_same_are_two_rows() {
 
 #[test]
 fn text_in_any_script_survives() {
-    let lake = lake_of([Flow::new().text(
-        "flowEndReason",
-        "größer als zwölf Bytes, „quoted“, 流れ\t\u{1f600}",
-    )]);
-    assert_eq!(
-        lake.row()["flowEndReason"],
-        "größer als zwölf Bytes, „quoted“, 流れ\t\u{1f600}"
-    );
+    let lake =
+        lake_of([Flow::new().text("flowEndReason", "größer als zwölf Bytes, „quoted“, 流れ\t\u{1f600}")]);
+    assert_eq!(lake.row()["flowEndReason"], "größer als zwölf Bytes, „quoted“, 流れ\t\u{1f600}");
 }

@@ -10,10 +10,7 @@ use super::support::{
 /// A lake of two devices, two months and a rejected line.
 fn world() -> World {
     let world = World::new();
-    let devices = [
-        device("hub", "iotGatewayHub", DEVICE_MAC),
-        device("lamp", "lighting", OTHER_MAC),
-    ];
+    let devices = [device("hub", "iotGatewayHub", DEVICE_MAC), device("lamp", "lighting", OTHER_MAC)];
     world.set_catalogue(&catalogue("[limits]\nmax_rejected_share = 0.5\n", &devices));
     let hub = DumpText::default()
         .flow(&Flow::new())
@@ -48,18 +45,9 @@ fn differences(world: &World, options: &[&str]) -> Vec<String> {
             )
         })
         .collect();
-    assert_eq!(
-        outcome.code,
-        Some(i32::from(!found.is_empty())),
-        "{}",
-        outcome.stderr
-    );
+    assert_eq!(outcome.code, Some(i32::from(!found.is_empty())), "{}", outcome.stderr);
     // People are told the same.
-    let text = world
-        .about_lake("verify")
-        .args(options)
-        .run()
-        .expect_code(i32::from(!found.is_empty()));
+    let text = world.about_lake("verify").args(options).run().expect_code(i32::from(!found.is_empty()));
     let named = found.iter().filter(|difference| {
         let (path, _) = difference.rsplit_once(' ').expect("two words");
         text.stdout.contains(&format!("{path}: "))
@@ -74,21 +62,13 @@ fn a_lake_as_it_was_built_verifies() {
     assert_eq!(differences(&world, &[]), Vec::<String>::new());
     assert_eq!(differences(&world, &["--quick"]), Vec::<String>::new());
     let outcome = world.about_lake("verify").run().expect_code(0);
-    assert!(
-        outcome.stdout.starts_with("verified: 3 files, 302 rows, "),
-        "{}",
-        outcome.stdout
-    );
+    assert!(outcome.stdout.starts_with("verified: 3 files, 302 rows, "), "{}", outcome.stdout);
     let report: Value =
         serde_json::from_str(&world.about_lake("verify").arg("--json").run().stdout).expect("JSON");
     assert_eq!(report["filesChecked"], 3);
     assert_eq!(report["rowsChecked"], 302);
-    let bytes: u64 = world
-        .lake()
-        .list("files")
-        .iter()
-        .map(|file| file["bytes"].as_u64().expect("a number"))
-        .sum();
+    let bytes: u64 =
+        world.lake().list("files").iter().map(|file| file["bytes"].as_u64().expect("a number")).sum();
     assert_eq!(report["bytesChecked"], bytes);
 }
 
@@ -104,11 +84,7 @@ fn a_flipped_byte_anywhere_in_a_data_file_is_found() {
         fs::write(&path, &bad).expect("it is written");
         assert_eq!(differences(&world, &[]), [format!("{LAMP} sha256")], "byte {at}");
     }
-    assert_eq!(
-        differences(&world, &["--quick"]),
-        Vec::<String>::new(),
-        "the size is the same"
-    );
+    assert_eq!(differences(&world, &["--quick"]), Vec::<String>::new(), "the size is the same");
     fs::write(&path, &good).expect("it is written");
     assert_eq!(differences(&world, &[]), Vec::<String>::new());
 }
@@ -165,10 +141,7 @@ fn a_file_exchanged_for_another_good_one_is_found() {
     let lake = world.path("lake");
     fs::copy(lake.join(LAMP), lake.join(HUB)).expect("it is copied");
     let found = differences(&world, &[]);
-    assert!(
-        found.iter().any(|difference| difference.starts_with(HUB)),
-        "{found:?}"
-    );
+    assert!(found.iter().any(|difference| difference.starts_with(HUB)), "{found:?}");
 }
 
 #[test]
@@ -198,36 +171,21 @@ fn edit(world: &World, change: impl FnOnce(&mut Value)) {
 fn numbers_of_a_manifest_that_do_not_add_up_are_found_also_quickly() {
     type Change = fn(&mut Value);
     let changes: [(Change, &str); 5] = [
-        (
-            |manifest| manifest["rowAccounting"]["read"] = json!(304),
-            "manifest.json rowAccounting",
-        ),
+        (|manifest| manifest["rowAccounting"]["read"] = json!(304), "manifest.json rowAccounting"),
         (
             |manifest| manifest["rowAccounting"]["removed"][0]["rows"] = json!(1),
             "manifest.json rowAccounting",
         ),
-        (
-            |manifest| manifest["totals"]["rows"] = json!(301),
-            "manifest.json totals",
-        ),
-        (
-            |manifest| manifest["sources"][1]["kept"] = json!(299),
-            "manifest.json totals",
-        ),
-        (
-            |manifest| manifest["files"][0]["rows"] = json!(2),
-            "manifest.json totals",
-        ),
+        (|manifest| manifest["totals"]["rows"] = json!(301), "manifest.json totals"),
+        (|manifest| manifest["sources"][1]["kept"] = json!(299), "manifest.json totals"),
+        (|manifest| manifest["files"][0]["rows"] = json!(2), "manifest.json totals"),
     ];
     for (change, expected) in changes {
         let world = world();
         edit(&world, change);
         for options in [&[][..], &["--quick"]] {
             let found = differences(&world, options);
-            assert!(
-                found.iter().any(|difference| difference == expected),
-                "{expected}: {found:?}"
-            );
+            assert!(found.iter().any(|difference| difference == expected), "{expected}: {found:?}");
         }
     }
 }
@@ -297,14 +255,7 @@ fn the_number_of_threads_changes_no_word_of_the_report() {
     let world = world();
     fs::remove_file(world.path("lake").join(HUB)).expect("it goes");
     fs::write(world.path("lake").join(LAMP), "x").expect("it is written");
-    let report = |jobs: &str| {
-        world
-            .about_lake("verify")
-            .args(["--jobs", jobs])
-            .run()
-            .expect_code(1)
-            .stdout
-    };
+    let report = |jobs: &str| world.about_lake("verify").args(["--jobs", jobs]).run().expect_code(1).stdout;
     assert_eq!(report("1"), report("4"));
 }
 
@@ -313,12 +264,6 @@ fn a_lake_can_be_moved_and_copied() {
     let world = world();
     fs::create_dir(world.path("archive")).expect("a directory");
     fs::rename(world.path("lake"), world.path("archive/renamed")).expect("it moves");
-    Program::new(["verify"])
-        .arg(world.path("archive/renamed"))
-        .run()
-        .expect_code(0);
-    Program::new(["verify", "."])
-        .within(&world.path("archive/renamed"))
-        .run()
-        .expect_code(0);
+    Program::new(["verify"]).arg(world.path("archive/renamed")).run().expect_code(0);
+    Program::new(["verify", "."]).within(&world.path("archive/renamed")).run().expect_code(0);
 }

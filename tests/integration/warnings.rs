@@ -7,20 +7,11 @@ use super::support::{DEVICE_MAC, DumpText, Flow, World, catalogue, device};
 fn warning(world: &World, kind: &str) -> serde_json::Value {
     let outcome = world.build().arg("--replace").run().expect_code(0);
     let lake = world.lake();
-    let found = lake
-        .list("warnings")
-        .iter()
-        .find(|warning| warning["kind"] == kind);
-    let found = found
-        .unwrap_or_else(|| panic!("no {kind} among {:?}", lake.warnings()))
-        .clone();
+    let found = lake.list("warnings").iter().find(|warning| warning["kind"] == kind);
+    let found = found.unwrap_or_else(|| panic!("no {kind} among {:?}", lake.warnings())).clone();
     let line = format!("warning: {}\n", found["message"].as_str().expect("text"));
     assert!(outcome.stderr.contains(&line), "{}", outcome.stderr);
-    assert!(
-        outcome.stdout.contains("warnings"),
-        "the summary counts them: {}",
-        outcome.stdout
-    );
+    assert!(outcome.stdout.contains("warnings"), "the summary counts them: {}", outcome.stdout);
     found
 }
 
@@ -43,9 +34,7 @@ fn a_published_count_that_differs_from_what_was_read_is_a_warning() {
 #[test]
 fn unknown_fields_are_counted_and_a_warning_names_them() {
     let dump = DumpText::of([
-        Flow::new()
-            .raw("applicationLabel", "443")
-            .raw("dnsList", "[[{\"a\":1}]]"),
+        Flow::new().raw("applicationLabel", "443").raw("dnsList", "[[{\"a\":1}]]"),
         Flow::new().raw("applicationLabel", "\"https\""),
         Flow::new(),
     ]);
@@ -62,15 +51,9 @@ fn unknown_fields_are_counted_and_a_warning_names_them() {
 fn a_warning_about_many_unknown_fields_names_some_and_the_manifest_all() {
     let flow = (0..9).fold(Flow::new(), |flow, i| flow.raw(&format!("key{i}"), "0"));
     let world = World::with_hub(&DumpText::of([flow]));
-    let message = warning(&world, "unknownFields")["message"]
-        .as_str()
-        .expect("text")
-        .to_owned();
+    let message = warning(&world, "unknownFields")["message"].as_str().expect("text").to_owned();
     assert!(message.ends_with("key0, key1, key2, key3, key4, …"), "{message}");
-    assert_eq!(
-        world.lake().source()["unknownFields"].as_array().map(Vec::len),
-        Some(9)
-    );
+    assert_eq!(world.lake().source()["unknownFields"].as_array().map(Vec::len), Some(9));
 }
 
 #[test]
@@ -81,11 +64,8 @@ fn a_field_dropped_as_constant_that_varies_is_a_warning_and_marked_in_the_manife
     assert_eq!(found["subject"], "vlanId");
     insta::assert_snapshot!(found["message"].as_str().expect("text"), @"column vlanId is dropped as `constant`, but 2 distinct values were seen");
     let lake = world.lake();
-    let dropped = lake
-        .list("droppedColumns")
-        .iter()
-        .find(|column| column["name"] == "vlanId")
-        .expect("vlanId");
+    let dropped =
+        lake.list("droppedColumns").iter().find(|column| column["name"] == "vlanId").expect("vlanId");
     let expected = serde_json::json!({
         "rows": 3, "nulls": 0, "distinct": 2, "distinctIsEstimate": false,
         "mostFrequent": {"value": "0x0", "rows": 2, "share": 0.666_667}, "contradicted": true,
@@ -115,10 +95,7 @@ fn evidence_tells_rows_without_a_value_from_distinct_values() {
     let bare = Flow::new().unanswered().without_statistics();
     let lake = World::with_hub(&DumpText::of([Flow::new(), bare.clone(), bare])).built();
     let dropped = lake.list("droppedColumns").iter();
-    let urgent = dropped
-        .clone()
-        .find(|column| column["name"] == "tcpUrgTotalCount")
-        .expect("it");
+    let urgent = dropped.clone().find(|column| column["name"] == "tcpUrgTotalCount").expect("it");
     let expected = serde_json::json!({
         "rows": 3, "nulls": 2, "distinct": 1, "distinctIsEstimate": false,
         "mostFrequent": {"value": "0", "rows": 1, "share": 0.333_333}, "contradicted": false,
@@ -130,11 +107,8 @@ fn evidence_tells_rows_without_a_value_from_distinct_values() {
 #[test]
 fn every_dropped_column_has_a_reason_and_none_is_in_the_files() {
     let lake = World::with_hub(&DumpText::of([Flow::new()])).built();
-    let dropped: Vec<&str> = lake
-        .list("droppedColumns")
-        .iter()
-        .map(|column| column["name"].as_str().expect("a name"))
-        .collect();
+    let dropped: Vec<&str> =
+        lake.list("droppedColumns").iter().map(|column| column["name"].as_str().expect("a name")).collect();
     let reasons: Vec<String> = lake
         .list("droppedColumns")
         .iter()
@@ -166,9 +140,7 @@ fn every_dropped_column_has_a_reason_and_none_is_in_the_files() {
     let row = lake.row();
     assert!(dropped.iter().all(|name| !row.contains_key(*name)));
     assert!(
-        lake.list("droppedColumns")
-            .iter()
-            .all(|column| !column["detail"].as_str().expect("text").is_empty())
+        lake.list("droppedColumns").iter().all(|column| !column["detail"].as_str().expect("text").is_empty())
     );
 }
 

@@ -66,8 +66,13 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: String,
 
-    /// Directory with the dumps: <stem>.tar.gz, split parts <stem>.tar.gz00…, .json, .json.gz, .json.zst
-    #[arg(long, value_name = "DIR", value_parser = local_path())]
+    /// Directory with the dumps
+    #[arg(
+        long,
+        value_name = "DIR",
+        value_parser = local_path(),
+        help = "Directory with the dumps: <stem>.tar.gz, split parts <stem>.tar.gz00…, .json, .json.gz, .json.zst"
+    )]
     pub(crate) input: PathBuf,
 
     /// Directory the lake appears in, all at once
@@ -186,8 +191,5 @@ fn local_path() -> impl TypedValueParser<Value = PathBuf> {
 
 /// The number of threads to use.
 pub(crate) fn threads(jobs: Option<u16>) -> usize {
-    jobs.map_or_else(
-        || std::thread::available_parallelism().map_or(1, usize::from),
-        usize::from,
-    )
+    jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
 }

@@ -40,19 +40,11 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
-        Self {
-            exit,
-            error: error.into(),
-            hint: None,
-        }
+        Self { exit, error: error.into(), hint: None }
     }
 
     pub(crate) fn message(exit: Exit, message: impl Into<String>) -> Self {
-        Self {
-            exit,
-            error: anyhow::Error::msg(message.into()),
-            hint: None,
-        }
+        Self { exit, error: anyhow::Error::msg(message.into()), hint: None }
     }
 
     pub(crate) fn interrupted() -> Self {
@@ -79,11 +71,7 @@ impl From<IngestError> for Failure {
             IngestError::Interrupted => return Self::interrupted(),
             _ => Exit::Input,
         };
-        Self {
-            exit,
-            error: error.into(),
-            hint,
-        }
+        Self { exit, error: error.into(), hint }
     }
 }
 
@@ -95,11 +83,7 @@ impl From<WriteError> for Failure {
 
 impl From<PublishError> for Failure {
     fn from(error: PublishError) -> Self {
-        let exit = if error.is_conflict() {
-            Exit::Conflict
-        } else {
-            Exit::Output
-        };
+        let exit = if error.is_conflict() { Exit::Conflict } else { Exit::Output };
         let hint = match &error {
             PublishError::TargetHoldsLake { .. } => Some("give --replace to replace it, or another --output"),
             PublishError::TargetNotEmpty { .. } => Some("give an --output that is empty or does not exist"),
@@ -107,11 +91,7 @@ impl From<PublishError> for Failure {
             PublishError::TargetIsMountPoint { .. } => Some("give a directory below it as --output"),
             _ => None,
         };
-        Self {
-            exit,
-            error: error.into(),
-            hint: hint.map(str::to_owned),
-        }
+        Self { exit, error: error.into(), hint: hint.map(str::to_owned) }
     }
 }
 
@@ -144,11 +124,7 @@ impl From<SampleError> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         // Whoever reads us has had enough: `flowlake inspect lake | head` is no failure.
-        let exit = if error.kind() == io::ErrorKind::BrokenPipe {
-            Exit::Success
-        } else {
-            Exit::Output
-        };
+        let exit = if error.kind() == io::ErrorKind::BrokenPipe { Exit::Success } else { Exit::Output };
         Self::new(exit, error)
     }
 }

@@ -22,11 +22,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to standard output and are no failure; clap knows which is which.
-            let exit = if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Success
-            };
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
             return match error.print() {
                 Err(io) if io.kind() != io::ErrorKind::BrokenPipe => Exit::Output.into(),
                 _ => exit.into(),

@@ -46,26 +46,15 @@ impl Progress {
         } else if mode == ProgressMode::None {
             View::Nothing
         } else {
-            View::Lines {
-                finished: AtomicU64::new(0),
-            }
+            View::Lines { finished: AtomicU64::new(0) }
         };
-        Self {
-            view,
-            dumps: (0..dumps).map(|_| Dump::default()).collect(),
-            begun: Instant::now(),
-        }
+        Self { view, dumps: (0..dumps).map(|_| Dump::default()).collect(), begun: Instant::now() }
     }
 
     /// A dump was opened.
     pub(crate) fn begin(&self, i: usize, name: &str, bytes: u64) {
         let dump = &self.dumps[i];
-        name.clone_into(
-            &mut dump
-                .name
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-        );
+        name.clone_into(&mut dump.name.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         if let View::Bars { all, total } = &self.view {
             let bar = all.insert_before(
                 total,
@@ -81,8 +70,7 @@ impl Progress {
     pub(crate) fn read(&self, i: usize, bytes_read: u64, bytes_decompressed: u64) {
         let dump = &self.dumps[i];
         let before = dump.bytes_read.swap(bytes_read, Ordering::Relaxed);
-        dump.bytes_decompressed
-            .store(bytes_decompressed, Ordering::Relaxed);
+        dump.bytes_decompressed.store(bytes_decompressed, Ordering::Relaxed);
         if let View::Bars { total, .. } = &self.view {
             total.inc(bytes_read.saturating_sub(before));
             if let Some(bar) = &*dump.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
@@ -99,17 +87,9 @@ impl Progress {
             if let Some(bar) = &*dump.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
                 bar.set_message(format!("{} flows", HumanCount(flows)));
             }
-            let all: u64 = self
-                .dumps
-                .iter()
-                .map(|dump| dump.flows.load(Ordering::Relaxed))
-                .sum();
+            let all: u64 = self.dumps.iter().map(|dump| dump.flows.load(Ordering::Relaxed)).sum();
             let rate = all as f64 / self.begun.elapsed().as_secs_f64().max(0.001);
-            total.set_message(format!(
-                "{} flows, {}/s",
-                HumanCount(all),
-                HumanCount(rate as u64)
-            ));
+            total.set_message(format!("{} flows, {}/s", HumanCount(all), HumanCount(rate as u64)));
         }
     }
 
@@ -117,10 +97,8 @@ impl Progress {
     pub(crate) fn end(&self, i: usize, fragment: &Fragment) {
         match &self.view {
             View::Bars { .. } => {
-                if let Some(bar) = &*self.dumps[i]
-                    .bar
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                if let Some(bar) =
+                    &*self.dumps[i].bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
                 {
                     bar.finish_and_clear();
                 }
@@ -155,10 +133,7 @@ impl Progress {
 
     /// Bytes of JSON read so far.
     pub(crate) fn bytes_decompressed(&self) -> u64 {
-        self.dumps
-            .iter()
-            .map(|dump| dump.bytes_decompressed.load(Ordering::Relaxed))
-            .sum()
+        self.dumps.iter().map(|dump| dump.bytes_decompressed.load(Ordering::Relaxed)).sum()
     }
 
     /// Seconds since the beginning.

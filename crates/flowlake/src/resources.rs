@@ -9,10 +9,7 @@ use flowlake_transform::Recipe;
 
 use crate::exit::{Exit, Failure};
 
-const CATALOGUES: [(&str, &str); 1] = [(
-    "kddi-iot-2019",
-    include_str!("../../../config/kddi-iot-2019.toml"),
-)];
+const CATALOGUES: [(&str, &str); 1] = [("kddi-iot-2019", include_str!("../../../config/kddi-iot-2019.toml"))];
 
 const RECIPES: [(&str, &str); 1] = [("flows", include_str!("../../../config/recipes/flows.toml"))];
 
@@ -41,10 +38,7 @@ pub(crate) fn sample_profiles() -> Result<Profiles, Failure> {
 }
 
 fn built_in(files: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
-    files
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, text)| *text)
+    files.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 
 /// A file that is not there may have been meant as a name.
@@ -53,10 +47,7 @@ fn with_names(error: ConfigError, name: &str, what: &str, files: &[(&str, &str)]
     let failure = Failure::new(Exit::Usage, error);
     if missing {
         let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
-        failure.hint(format!(
-            "give the path of a file; built-in {what}: {}",
-            names.join(", ")
-        ))
+        failure.hint(format!("give the path of a file; built-in {what}: {}", names.join(", ")))
     } else {
         failure
     }

@@ -34,9 +34,9 @@ impl Codec {
         Ok(match format {
             DumpFormat::Json => Self::Plain(parts),
             DumpFormat::TarGz | DumpFormat::JsonGz => Self::Gzip(Gzip::new(buffered(parts))),
-            DumpFormat::JsonZst => Self::Zstd(Box::new(zstd::stream::read::Decoder::with_buffer(buffered(
-                parts,
-            ))?)),
+            DumpFormat::JsonZst => {
+                Self::Zstd(Box::new(zstd::stream::read::Decoder::with_buffer(buffered(parts))?))
+            }
         })
     }
 
@@ -69,7 +69,7 @@ impl Codec {
 /// A gzip file: one member after the other, and then perhaps zeros, with which tapes and block devices pad files.
 enum Gzip {
     Member(Box<GzDecoder<Buffered>>),
-    Ended(Buffered),
+    Ended(Box<Buffered>),
     /// Only while one of the others becomes the next.
     Between,
 }
@@ -99,11 +99,7 @@ impl Gzip {
             };
             let mut input = decoder.into_inner();
             let next = next_member(&mut input);
-            *self = if matches!(next, Ok(true)) {
-                Self::new(input)
-            } else {
-                Self::Ended(input)
-            };
+            *self = if matches!(next, Ok(true)) { Self::new(input) } else { Self::Ended(Box::new(input)) };
             next?;
         }
     }
@@ -120,10 +116,7 @@ fn next_member(input: &mut Buffered) -> io::Result<bool> {
         }
         if zeros < available.len() {
             return if padded || zeros > 0 {
-                Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "there is data behind the zeros at its end",
-                ))
+                Err(io::Error::new(io::ErrorKind::InvalidData, "there is data behind the zeros at its end"))
             } else {
                 Ok(true)
             };
@@ -169,11 +162,7 @@ impl Decompressed {
             match self.codec.read(buffer) {
                 Ok(n) => {
                     self.bytes += n as u64;
-                    return if self.bytes > self.max_bytes {
-                        Err(ArchiveError::TooLarge)
-                    } else {
-                        Ok(n)
-                    };
+                    return if self.bytes > self.max_bytes { Err(ArchiveError::TooLarge) } else { Ok(n) };
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(self.describe(source)),
@@ -257,15 +246,7 @@ impl JsonStream {
             ended: false,
         });
         let max_bytes = limits.max_decompressed_bytes;
-        Ok(Self {
-            inner: Decompressed {
-                codec,
-                bytes: 0,
-                max_bytes,
-                interrupted: None,
-            },
-            tar,
-        })
+        Ok(Self { inner: Decompressed { codec, bytes: 0, max_bytes, interrupted: None }, tar })
     }
 
     pub(crate) fn interrupted_by(&mut self, flag: &'static AtomicBool) {
@@ -287,9 +268,7 @@ impl JsonStream {
                 return Ok(0);
             }
             if state.remaining > 0 {
-                let wanted = buffer
-                    .len()
-                    .min(usize::try_from(state.remaining).unwrap_or(usize::MAX));
+                let wanted = buffer.len().min(usize::try_from(state.remaining).unwrap_or(usize::MAX));
                 let n = inner.read(&mut buffer[..wanted])?;
                 if n == 0 {
                     return Err(ArchiveError::Truncated { what: "tar entry" });
@@ -312,10 +291,7 @@ impl JsonStream {
 impl TarState {
     /// Goes to the next `.json` file, or to the end of the archive.
     fn next_json_entry(&mut self, inner: &mut Decompressed) -> Result<(), ArchiveError> {
-        let corrupt = |source| ArchiveError::Corrupt {
-            what: "tar header",
-            source,
-        };
+        let corrupt = |source| ArchiveError::Corrupt { what: "tar header", source };
         let mut extended_size = None;
         let mut extended_name: Option<Vec<u8>> = None;
         loop {
@@ -323,11 +299,7 @@ impl TarState {
             let filled = inner.fill(header.as_mut_bytes())?;
             if filled == 0 {
                 self.ended = true;
-                return if self.json_entries == 0 {
-                    Err(ArchiveError::NoJson)
-                } else {
-                    Ok(())
-                };
+                return if self.json_entries == 0 { Err(ArchiveError::NoJson) } else { Ok(()) };
             }
             // The end mark. What follows is padding, of any length, or the next of several archives joined to one.
             if header.as_bytes()[..filled].iter().all(|&byte| byte == 0) {
@@ -373,14 +345,9 @@ impl TarState {
                 }
                 _ => {}
             }
-            let size: u64 = extended_size
-                .take()
-                .filter(|_| kind.is_file())
-                .unwrap_or(own_size);
+            let size: u64 = extended_size.take().filter(|_| kind.is_file()).unwrap_or(own_size);
             let padding = padding(size);
-            let name = extended_name
-                .take()
-                .unwrap_or_else(|| header.path_bytes().into_owned());
+            let name = extended_name.take().unwrap_or_else(|| header.path_bytes().into_owned());
             if kind.is_file() && is_json(&name) {
                 self.json_entries += 1;
                 self.remaining = size;
@@ -396,10 +363,7 @@ impl TarState {
     fn extension(&self, inner: &mut Decompressed, size: u64) -> Result<Vec<u8>, ArchiveError> {
         if size > MAX_EXTENSION_BYTES {
             let source = io::Error::other("an extended header of over 1 MiB");
-            return Err(ArchiveError::Corrupt {
-                what: "tar header",
-                source,
-            });
+            return Err(ArchiveError::Corrupt { what: "tar header", source });
         }
         let mut content = vec![0; usize::try_from(size).unwrap_or_default()];
         if inner.fill(&mut content)? < content.len() {
@@ -424,12 +388,8 @@ fn is_json(path: &[u8]) -> bool {
 
 fn check_sum(header: &Header) -> Result<(), ArchiveError> {
     let bytes = header.as_bytes();
-    let sum: u32 = bytes[..148]
-        .iter()
-        .chain(&bytes[156..])
-        .map(|&byte| u32::from(byte))
-        .sum::<u32>()
-        + 8 * 32;
+    let sum: u32 =
+        bytes[..148].iter().chain(&bytes[156..]).map(|&byte| u32::from(byte)).sum::<u32>() + 8 * 32;
     // The library's own error would show the bytes it could not read.
     match header.cksum() {
         Ok(expected) if expected == sum => Ok(()),

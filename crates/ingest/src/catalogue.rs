@@ -195,27 +195,18 @@ impl Catalogue {
             check_slug(entry.name.as_ref(), "device name").map_err(|message| at(name_at, message))?;
             // Compared without case: names become file names, and some file systems fold case.
             if names.insert(entry.name.as_ref().to_lowercase(), ()).is_some() {
-                return Err(at(
-                    name_at,
-                    format!("device `{}` is listed twice", entry.name.as_ref()),
-                ));
+                return Err(at(name_at, format!("device `{}` is listed twice", entry.name.as_ref())));
             }
             let archive_at = entry.archive.span().start;
             if archives.insert(entry.archive.as_ref().clone(), ()).is_some() {
-                return Err(at(
-                    archive_at,
-                    format!("archive `{}` is listed twice", entry.archive.as_ref()),
-                ));
+                return Err(at(archive_at, format!("archive `{}` is listed twice", entry.archive.as_ref())));
             }
             check_archive(entry.archive.as_ref()).map_err(|message| at(archive_at, message))?;
             check_class(entry.class.as_ref()).map_err(|message| at(entry.class.span().start, message))?;
             let mac = MacAddress::parse(entry.mac.as_ref()).ok_or_else(|| {
                 at(
                     entry.mac.span().start,
-                    format!(
-                        "`{}` is no MAC address: expected aa:bb:cc:dd:ee:ff",
-                        entry.mac.as_ref()
-                    ),
+                    format!("`{}` is no MAC address: expected aa:bb:cc:dd:ee:ff", entry.mac.as_ref()),
                 )
             })?;
             if let Some(parts) = &entry.parts
@@ -236,21 +227,14 @@ impl Catalogue {
                 parts: entry.parts.map(Spanned::into_inner),
             });
         }
-        Ok(Self {
-            dataset,
-            devices,
-            limits,
-        })
+        Ok(Self { dataset, devices, limits })
     }
 }
 
 impl Limits {
     fn check(&self) -> Result<(), String> {
         if !(0.0..=1.0).contains(&self.max_rejected_share) {
-            return Err(format!(
-                "max_rejected_share = {} is no share: 0 to 1",
-                self.max_rejected_share
-            ));
+            return Err(format!("max_rejected_share = {} is no share: 0 to 1", self.max_rejected_share));
         }
         if !(1 << 16..=1 << 30).contains(&self.max_line_bytes) {
             return Err("max_line_bytes must be 65536 (64 KiB) to 1073741824 (1 GiB)".to_owned());

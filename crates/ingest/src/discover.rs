@@ -95,15 +95,8 @@ pub fn discover(directory: &Path, catalogue: &Catalogue) -> Result<Discovery, In
         let stem = stem.to_owned();
         let metadata = fs_err::metadata(entry.path())?;
         if metadata.is_file() {
-            let part = DumpPart {
-                path: entry.path(),
-                bytes: metadata.len(),
-                name,
-            };
-            files
-                .entry(stem)
-                .or_default()
-                .push(Candidate { format, number, part });
+            let part = DumpPart { path: entry.path(), bytes: metadata.len(), name };
+            files.entry(stem).or_default().push(Candidate { format, number, part });
         }
     }
 
@@ -111,10 +104,9 @@ pub fn discover(directory: &Path, catalogue: &Catalogue) -> Result<Discovery, In
     let mut without_device = Vec::new();
     for (stem, candidates) in files {
         match catalogue.devices.iter().find(|device| device.archive == stem) {
-            Some(device) => matched.push((
-                assemble(stem, candidates, device.parts, directory)?,
-                device.clone(),
-            )),
+            Some(device) => {
+                matched.push((assemble(stem, candidates, device.parts, directory)?, device.clone()));
+            }
             None => without_device.push(stem),
         }
     }
@@ -125,12 +117,7 @@ pub fn discover(directory: &Path, catalogue: &Catalogue) -> Result<Discovery, In
         .cloned()
         .collect();
     unused_files.sort_unstable();
-    Ok(Discovery {
-        matched,
-        without_device,
-        without_dump,
-        unused_files,
-    })
+    Ok(Discovery { matched, without_device, without_dump, unused_files })
 }
 
 struct Candidate {
@@ -169,12 +156,7 @@ fn assemble(
         let found = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
         let expected = expected_parts.unwrap_or(0).max(found);
         for number in 0..expected {
-            if candidates
-                .get(number as usize)
-                .and_then(|c| c.number)
-                .map(|n| n.value)
-                != Some(number)
-            {
+            if candidates.get(number as usize).and_then(|c| c.number).map(|n| n.value) != Some(number) {
                 let name = &candidates[0].part.name;
                 let prefix = &name[..name.len() - digits];
                 return Err(IngestError::PartMissing {
@@ -185,11 +167,7 @@ fn assemble(
             }
         }
     }
-    Ok(Dump {
-        name: stem,
-        format,
-        parts: candidates.into_iter().map(|c| c.part).collect(),
-    })
+    Ok(Dump { name: stem, format, parts: candidates.into_iter().map(|c| c.part).collect() })
 }
 
 impl Candidate {
@@ -204,10 +182,7 @@ fn parse_name(name: &str) -> Option<(&str, DumpFormat, Option<PartNumber>)> {
     let digits = &name[without_number.len()..];
     let number = match digits.len() {
         0 => None,
-        2..=6 => Some(PartNumber {
-            value: digits.parse().ok()?,
-            digits: digits.len(),
-        }),
+        2..=6 => Some(PartNumber { value: digits.parse().ok()?, digits: digits.len() }),
         _ => return None,
     };
     for (suffix, format) in SUFFIXES {
@@ -229,14 +204,8 @@ mod tests {
         let parse = |name| parse_name(name).map(|(stem, format, n)| (stem, format, n.map(|n| n.value)));
         assert_eq!(parse("hub.tar.gz"), Some(("hub", DumpFormat::TarGz, None)));
         assert_eq!(parse("hub.tar.gz00"), Some(("hub", DumpFormat::TarGz, Some(0))));
-        assert_eq!(
-            parse("one_shot!.tar.gz12"),
-            Some(("one_shot!", DumpFormat::TarGz, Some(12)))
-        );
-        assert_eq!(
-            parse("wi-fi.v2.json.zst"),
-            Some(("wi-fi.v2", DumpFormat::JsonZst, None))
-        );
+        assert_eq!(parse("one_shot!.tar.gz12"), Some(("one_shot!", DumpFormat::TarGz, Some(12))));
+        assert_eq!(parse("wi-fi.v2.json.zst"), Some(("wi-fi.v2", DumpFormat::JsonZst, None)));
         assert_eq!(parse("cam.json.gz"), Some(("cam", DumpFormat::JsonGz, None)));
         assert_eq!(parse("cam.json"), Some(("cam", DumpFormat::Json, None)));
         assert_eq!(parse("hub.tar.gz0"), None, "split writes two digits at least");

@@ -38,46 +38,24 @@ impl ConfigError {
     /// An error at a byte offset of a file's text.
     #[must_use]
     pub fn at(file: &str, text: &str, offset: usize, message: impl Into<String>) -> Self {
-        let line = text.as_bytes()[..offset.min(text.len())]
-            .iter()
-            .filter(|&&b| b == b'\n')
-            .count()
-            + 1;
-        Self::located(
-            Location {
-                file: file.to_owned(),
-                line: Some(line),
-            },
-            message,
-        )
+        let line = text.as_bytes()[..offset.min(text.len())].iter().filter(|&&b| b == b'\n').count() + 1;
+        Self::located(Location { file: file.to_owned(), line: Some(line) }, message)
     }
 
     /// An error about a file as a whole.
     #[must_use]
     pub fn whole(file: &str, message: impl Into<String>) -> Self {
-        Self::located(
-            Location {
-                file: file.to_owned(),
-                line: None,
-            },
-            message,
-        )
+        Self::located(Location { file: file.to_owned(), line: None }, message)
     }
 
     fn located(location: Location, message: impl Into<String>) -> Self {
-        Self {
-            location: Some(location),
-            message: message.into(),
-        }
+        Self { location: Some(location), message: message.into() }
     }
 
     /// A file that cannot be read; the I/O error names it.
     #[must_use]
     pub fn unreadable(error: &io::Error) -> Self {
-        Self {
-            location: None,
-            message: error.to_string(),
-        }
+        Self { location: None, message: error.to_string() }
     }
 
     /// An error of the TOML parser: unknown keys, wrong types, syntax.
@@ -198,11 +176,7 @@ impl IngestError {
     #[must_use]
     pub fn too_many_rejected(dump: &str, limit: u64, rejections: &[Rejection]) -> Self {
         let first = rejections.first().map(Rejection::summary).unwrap_or_default();
-        Self::TooManyRejected {
-            dump: dump.to_owned(),
-            limit,
-            first,
-        }
+        Self::TooManyRejected { dump: dump.to_owned(), limit, first }
     }
 
     /// What a person can do about it, if there is something to say.

@@ -34,10 +34,7 @@ pub(crate) struct Position {
 impl Position {
     /// Index of the part being read and the number of its bytes already taken.
     pub(crate) fn get(&self) -> (usize, u64) {
-        (
-            self.part.load(Ordering::Relaxed),
-            self.offset.load(Ordering::Relaxed),
-        )
+        (self.part.load(Ordering::Relaxed), self.offset.load(Ordering::Relaxed))
     }
 
     /// Bytes taken of all parts.

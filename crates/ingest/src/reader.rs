@@ -52,12 +52,7 @@ impl Chunk {
         }
         let len = buffer.len();
         buffer.resize(len + PADDING_BYTES, 0);
-        Self {
-            buffer,
-            len,
-            first_line: 1,
-            offset: 0,
-        }
+        Self { buffer, len, first_line: 1, offset: 0 }
     }
 
     /// Takes the memory back, for [`DumpReader::next_chunk`] to use again.
@@ -162,11 +157,7 @@ impl DumpReader {
             }
             if filled - end > max_line {
                 let line = self.lines + lines + 1;
-                return Err(IngestError::line_too_long(
-                    &self.dump.name,
-                    self.limits.max_line_bytes,
-                    line,
-                ));
+                return Err(IngestError::line_too_long(&self.dump.name, self.limits.max_line_bytes, line));
             }
             grow(&mut buffer, filled + STEP_BYTES);
             let step = &mut buffer[filled..filled + STEP_BYTES];
@@ -197,12 +188,7 @@ impl DumpReader {
         }
         self.carry.extend_from_slice(&buffer[end..filled]);
         grow(&mut buffer, end);
-        let chunk = Chunk {
-            buffer,
-            len: end,
-            first_line: self.lines + 1,
-            offset: self.offset,
-        };
+        let chunk = Chunk { buffer, len: end, first_line: self.lines + 1, offset: self.offset };
         self.lines += lines;
         self.offset += end as u64;
         Ok(Some(chunk))
@@ -218,26 +204,14 @@ fn grow(buffer: &mut Vec<u8>, bytes: usize) {
 
 fn describe(error: ArchiveError, dump: &Dump, limits: &Limits, position: &Position) -> IngestError {
     let (index, offset) = position.get();
-    let part = dump
-        .parts
-        .get(index)
-        .map_or_else(String::new, |part| part.name.clone());
+    let part = dump.parts.get(index).map_or_else(String::new, |part| part.name.clone());
     let name = dump.name.clone();
     match error {
         ArchiveError::Io(source) => IngestError::Io(source),
-        ArchiveError::Truncated { what } => IngestError::Truncated {
-            dump: name,
-            what,
-            part,
-            offset,
-        },
-        ArchiveError::Corrupt { what, source } => IngestError::Corrupt {
-            dump: name,
-            what,
-            part,
-            offset,
-            source,
-        },
+        ArchiveError::Truncated { what } => IngestError::Truncated { dump: name, what, part, offset },
+        ArchiveError::Corrupt { what, source } => {
+            IngestError::Corrupt { dump: name, what, part, offset, source }
+        }
         ArchiveError::NoJson => IngestError::NoJson { dump: name },
         ArchiveError::Interrupted => IngestError::Interrupted,
         ArchiveError::TooLarge => IngestError::Limit {

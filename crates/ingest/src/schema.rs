@@ -46,19 +46,11 @@ const I32: i64 = i32::MAX as i64;
 pub(crate) const MAX_THOUSANDTHS: i64 = 1 << 53;
 
 const fn required(name: &'static str, kind: Kind) -> Field {
-    Field {
-        name,
-        kind,
-        required: true,
-    }
+    Field { name, kind, required: true }
 }
 
 const fn optional(name: &'static str, kind: Kind) -> Field {
-    Field {
-        name,
-        kind,
-        required: false,
-    }
+    Field { name, kind, required: false }
 }
 
 /// Number of fields.

@@ -40,20 +40,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         frame.height(),
         frame.width()
     );
-    let batches: Vec<DataFrame> = (0..ROWS)
-        .step_by(BATCH)
-        .map(|start| frame.slice(start as i64, BATCH))
-        .collect();
+    let batches: Vec<DataFrame> =
+        (0..ROWS).step_by(BATCH).map(|start| frame.slice(start as i64, BATCH)).collect();
     let hinted = Arc::new(schema);
     let plain = Arc::new(without_hints(&hinted)?);
 
     let mut contenders: Vec<(String, Writer<'_>)> = Vec::new();
     for level in [1, 3] {
         for (name, schema) in [("flowlake", &hinted), ("flowlake, no hints", &plain)] {
-            let options = WriterOptions {
-                compression_level: level,
-                ..WriterOptions::default()
-            };
+            let options = WriterOptions { compression_level: level, ..WriterOptions::default() };
             let schema = Arc::clone(schema);
             contenders.push((
                 format!("{name}, zstd {level}"),
@@ -74,18 +69,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             times[index].push(start.elapsed());
         }
     }
-    println!(
-        "{:<28} {:>10} {:>12} {:>12} {:>8}",
-        "", "seconds", "rows/s", "bytes", "B/row"
-    );
+    println!("{:<28} {:>10} {:>12} {:>12} {:>8}", "", "seconds", "rows/s", "bytes", "B/row");
     for (index, (name, _)) in contenders.iter().enumerate() {
         let median = median(&mut times[index]).as_secs_f64();
         let rate = ROWS as f64 / median;
         let per_row = bytes[index] as f64 / ROWS as f64;
-        println!(
-            "{name:<28} {median:>10.3} {rate:>12.0} {:>12} {per_row:>8.2}",
-            bytes[index]
-        );
+        println!("{name:<28} {median:>10.3} {rate:>12.0} {:>12} {per_row:>8.2}", bytes[index]);
     }
     Ok(())
 }
@@ -117,11 +106,7 @@ fn polars(batches: &[DataFrame], root: &Path) -> Result<u64, Box<dyn Error>> {
     let path = root.join("polars.parquet");
     let mut whole = DataFrame::empty();
     for batch in batches {
-        whole = if whole.width() == 0 {
-            batch.clone()
-        } else {
-            whole.vstack(batch)?
-        };
+        whole = if whole.width() == 0 { batch.clone() } else { whole.vstack(batch)? };
     }
     let file = fs_err::File::create(&path)?;
     ParquetWriter::new(&file)
@@ -135,14 +120,8 @@ fn polars(batches: &[DataFrame], root: &Path) -> Result<u64, Box<dyn Error>> {
 }
 
 fn without_hints(schema: &TableSchema) -> Result<TableSchema, Box<dyn Error>> {
-    let columns = schema
-        .columns()
-        .iter()
-        .map(|c| TableColumn {
-            encoding: Encoding::Auto,
-            ..c.clone()
-        })
-        .collect();
+    let columns =
+        schema.columns().iter().map(|c| TableColumn { encoding: Encoding::Auto, ..c.clone() }).collect();
     Ok(TableSchema::new(columns, schema.flow_start())?)
 }
 
@@ -211,16 +190,10 @@ fn flows() -> Vec<Flow> {
                     Statistics::new(&mut random, packets, data, duration)
                 }),
                 reason: ["idle", "active", "closed", "eof"][random.skewed(3) as usize],
-                flags: ["0", "S", "SA", "A", "AP"][if protocol == 6 {
-                    1 + random.skewed(3) as usize
-                } else {
-                    0
-                }],
-                union: ["0", "A", "APF", "APSF", "APR"][if protocol == 6 {
-                    1 + random.skewed(3) as usize
-                } else {
-                    0
-                }],
+                flags: ["0", "S", "SA", "A", "AP"]
+                    [if protocol == 6 { 1 + random.skewed(3) as usize } else { 0 }],
+                union: ["0", "A", "APF", "APSF", "APR"]
+                    [if protocol == 6 { 1 + random.skewed(3) as usize } else { 0 }],
                 attributes: random.skewed(3) as i32,
             }
         })
@@ -259,16 +232,8 @@ struct Statistics {
 
 impl Statistics {
     fn new(random: &mut Random, packets: u64, non_empty: u64, duration: u64) -> Self {
-        let max = if non_empty == 0 {
-            0
-        } else {
-            20 + random.below(1_440)
-        };
-        let data = if non_empty == 0 {
-            0
-        } else {
-            max + (non_empty - 1) * random.below(max)
-        };
+        let max = if non_empty == 0 { 0 } else { 20 + random.below(1_440) };
+        let data = if non_empty == 0 { 0 } else { max + (non_empty - 1) * random.below(max) };
         let small = random.below(non_empty + 1);
         Self {
             packets: packets as i64,
@@ -304,42 +269,22 @@ impl Builder {
         .expect("integers of the right width");
         let nullable = values.null_count() > 0;
         self.values.push(values.with_name(name.into()).into_column());
-        self.columns.push(TableColumn {
-            name: name.to_owned(),
-            data_type,
-            nullable,
-            encoding,
-        });
+        self.columns.push(TableColumn { name: name.to_owned(), data_type, nullable, encoding });
     }
 
     fn text(&mut self, name: &str, values: impl Iterator<Item = String>) {
         let values: Vec<String> = values.collect();
-        self.add(
-            name,
-            ColumnType::String,
-            Encoding::Auto,
-            Series::new(name.into(), values),
-        );
+        self.add(name, ColumnType::String, Encoding::Auto, Series::new(name.into(), values));
     }
 
     fn int32(&mut self, name: &str, values: impl Iterator<Item = Option<i32>>) {
         let values: Vec<Option<i32>> = values.collect();
-        self.add(
-            name,
-            ColumnType::Int32,
-            Encoding::Auto,
-            Series::new(name.into(), values),
-        );
+        self.add(name, ColumnType::Int32, Encoding::Auto, Series::new(name.into(), values));
     }
 
     fn int64(&mut self, name: &str, values: impl Iterator<Item = Option<i64>>) {
         let values: Vec<Option<i64>> = values.collect();
-        self.add(
-            name,
-            ColumnType::Int64,
-            Encoding::Auto,
-            Series::new(name.into(), values),
-        );
+        self.add(name, ColumnType::Int64, Encoding::Auto, Series::new(name.into(), values));
     }
 }
 
@@ -352,14 +297,8 @@ fn table() -> (DataFrame, TableSchema) {
     let mut b = Builder::default();
     b.text("deviceName", rows().map(|_| "amazon_echo_gen2".to_owned()));
     b.text("IoTMacAddress", rows().map(|_| mac(180)));
-    b.text(
-        "IoTIPAddress",
-        rows().map(|f| format!("192.168.1.{}", if f.start % 50 == 0 { 7 } else { 6 })),
-    );
-    b.text(
-        "serverMacAddress",
-        rows().map(|f| mac(u32::from(f.server % 10 == 0))),
-    );
+    b.text("IoTIPAddress", rows().map(|f| format!("192.168.1.{}", if f.start % 50 == 0 { 7 } else { 6 })));
+    b.text("serverMacAddress", rows().map(|f| mac(u32::from(f.server % 10 == 0))));
     b.text(
         "serverIPAddress",
         rows().map(|f| format!("52.{}.{}.{}", f.server % 90, f.server % 256, f.server * 7 % 256)),
@@ -368,17 +307,11 @@ fn table() -> (DataFrame, TableSchema) {
     b.int32("serverTransportPort", rows().map(|f| Some(f.port)));
     b.int32("protocolIdentifier", rows().map(|f| Some(f.protocol)));
     let protocol = |f: &Flow| {
-        [(6, "TCP"), (17, "UDP"), (1, "ICMP")]
-            .iter()
-            .find(|p| p.0 == f.protocol)
-            .map_or("Other", |p| p.1)
+        [(6, "TCP"), (17, "UDP"), (1, "ICMP")].iter().find(|p| p.0 == f.protocol).map_or("Other", |p| p.1)
     };
     b.text("protocolName", rows().map(|f| protocol(f).to_owned()));
     b.text("serviceType", rows().map(|f| f.name.to_owned()));
-    for (name, at) in [
-        ("flowStart", &(|f: &Flow| f.start) as &dyn Fn(&Flow) -> i64),
-        ("flowEnd", &end),
-    ] {
+    for (name, at) in [("flowStart", &(|f: &Flow| f.start) as &dyn Fn(&Flow) -> i64), ("flowEnd", &end)] {
         let days: Vec<i32> = rows().map(|f| (at(f) / 86_400_000) as i32).collect();
         b.add(
             &format!("{name}MillisecondsDate"),
@@ -388,41 +321,22 @@ fn table() -> (DataFrame, TableSchema) {
         );
         let times: Vec<String> = rows().map(|f| timestamp_text(at(f))[11..23].to_owned()).collect();
         let name = format!("{name}MillisecondsTime");
-        b.add(
-            &name,
-            ColumnType::String,
-            Encoding::DeltaText,
-            Series::new("".into(), times),
-        );
+        b.add(&name, ColumnType::String, Encoding::DeltaText, Series::new("".into(), times));
     }
     b.int64("flowDurationMilliseconds", rows().map(|f| Some(f.duration)));
-    b.int64(
-        "reverseFlowDeltaMilliseconds",
-        rows().map(|f| f.backward.as_ref().map(|_| f.delta)),
-    );
+    b.int64("reverseFlowDeltaMilliseconds", rows().map(|f| f.backward.as_ref().map(|_| f.delta)));
     b.int32("flowAttributes", rows().map(|f| Some(f.attributes)));
-    b.int32(
-        "reverseFlowAttributes",
-        rows().map(|f| f.backward.as_ref().map(|_| f.attributes)),
-    );
+    b.int32("reverseFlowAttributes", rows().map(|f| f.backward.as_ref().map(|_| f.attributes)));
     b.text("flowEndReason", rows().map(|f| f.reason.to_owned()));
     b.text("initialTCPFlags", rows().map(|f| f.flags.to_owned()));
     b.text("unionTCPFlags", rows().map(|f| f.union.to_owned()));
     b.text("reverseInitialTCPFlags", rows().map(|f| f.flags.to_owned()));
     statistics(&mut b, "", &|row| Some(&flows[row].forward));
     statistics(&mut b, "reverse", &|row| flows[row].backward.as_ref());
-    for (name, at) in [
-        ("flowStart", &(|f: &Flow| f.start) as &dyn Fn(&Flow) -> i64),
-        ("flowEnd", &end),
-    ] {
+    for (name, at) in [("flowStart", &(|f: &Flow| f.start) as &dyn Fn(&Flow) -> i64), ("flowEnd", &end)] {
         let values: Vec<i64> = rows().map(at).collect();
         let name = format!("{name}Milliseconds");
-        b.add(
-            &name,
-            ColumnType::TimestampMillis,
-            Encoding::Auto,
-            Series::new("".into(), values),
-        );
+        b.add(&name, ColumnType::TimestampMillis, Encoding::Auto, Series::new("".into(), values));
     }
     let frame = DataFrame::new_infer_height(b.values).expect("same heights");
     let schema = TableSchema::new(b.columns, "flowStartMilliseconds").expect("a valid schema");
@@ -437,11 +351,7 @@ fn statistics<'a>(b: &mut Builder, direction: &str, of: &dyn Fn(usize) -> Option
         }
         let mut letters = name.chars();
         let first = letters.next().map(|c| c.to_ascii_uppercase());
-        format!(
-            "{direction}{}{}",
-            first.map(String::from).unwrap_or_default(),
-            letters.as_str()
-        )
+        format!("{direction}{}{}", first.map(String::from).unwrap_or_default(), letters.as_str())
     };
     let long = |b: &mut Builder, name: &str, value: &dyn Fn(&Statistics) -> i64| {
         b.int64(&named(name), (0..ROWS).map(|row| of(row).map(value)));

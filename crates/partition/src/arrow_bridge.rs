@@ -30,27 +30,14 @@ pub(crate) fn to_arrow(series: &Series, data_type: &DataType) -> Result<ArrayRef
     let stored_alike = matches!(
         (chunk.dtype().to_physical_type(), data_type),
         (PhysicalType::Utf8View, DataType::Utf8View)
-            | (
-                PhysicalType::Primitive(PrimitiveType::Int32),
-                DataType::Int32 | DataType::Date32
-            )
-            | (
-                PhysicalType::Primitive(PrimitiveType::Int64),
-                DataType::Int64 | DataType::Timestamp(_, _)
-            )
+            | (PhysicalType::Primitive(PrimitiveType::Int32), DataType::Int32 | DataType::Date32)
+            | (PhysicalType::Primitive(PrimitiveType::Int64), DataType::Int64 | DataType::Timestamp(_, _))
             | (PhysicalType::Primitive(PrimitiveType::Float64), DataType::Float64)
     );
     if !stored_alike {
-        return Err(ArrowError::CDataInterface(format!(
-            "{:?} is not stored as {data_type}",
-            chunk.dtype()
-        )));
+        return Err(ArrowError::CDataInterface(format!("{:?} is not stored as {data_type}", chunk.dtype())));
     }
-    let chunk = if chunk.null_count() == 0 {
-        chunk.with_validity(None)
-    } else {
-        chunk.clone()
-    };
+    let chunk = if chunk.null_count() == 0 { chunk.with_validity(None) } else { chunk.clone() };
     let mut exported = export_array_to_c(chunk);
     // SAFETY: the pointer is to a live, initialised struct. Both types are `#[repr(C)]` declarations of the same C
     // struct with the same fields in the same order (asserted above as far as the compiler can see). `from_raw` moves
@@ -121,10 +108,7 @@ mod tests {
         let series = Series::new("t".into(), &["short", "longer than twelve bytes, so not inline"]);
         let array = to_arrow(&series, &DataType::Utf8View).expect("it crosses");
         drop(series);
-        assert_eq!(
-            array.as_string_view().value(1),
-            "longer than twelve bytes, so not inline"
-        );
+        assert_eq!(array.as_string_view().value(1), "longer than twelve bytes, so not inline");
     }
 
     #[test]

@@ -30,10 +30,8 @@ use crate::table::{arrow_type, type_name};
 pub const BLOCK_ROWS: usize = 65_536;
 
 // Value buffers are hashed as they lie in memory.
-const _: () = assert!(
-    cfg!(target_endian = "little"),
-    "content digests are written for little-endian machines"
-);
+const _: () =
+    assert!(cfg!(target_endian = "little"), "content digests are written for little-endian machines");
 
 /// The state after the validity bytes of a full block without nulls: nearly every column begins with it, and a tenth
 /// of all bytes need not be hashed.
@@ -117,11 +115,7 @@ impl BlockHasher {
                 // What lies under a null is whatever the producer left there.
                 self.scratch.clear();
                 self.scratch.extend_from_slice(bytes);
-                for (slot, valid) in self
-                    .scratch
-                    .chunks_exact_mut(size_of::<T::Native>())
-                    .zip(nulls.iter())
-                {
+                for (slot, valid) in self.scratch.chunks_exact_mut(size_of::<T::Native>()).zip(nulls.iter()) {
                     if !valid {
                         slot.fill(0);
                     }
@@ -135,12 +129,7 @@ impl BlockHasher {
         // The low 32 bits of a view are the length, also of a null's, hence the mask.
         self.scratch.clear();
         match values.nulls().filter(|nulls| nulls.null_count() > 0) {
-            None => self.scratch.extend(
-                values
-                    .views()
-                    .iter()
-                    .flat_map(|view| (*view as u32).to_le_bytes()),
-            ),
+            None => self.scratch.extend(values.views().iter().flat_map(|view| (*view as u32).to_le_bytes())),
             Some(nulls) => self.scratch.extend(
                 values
                     .views()
@@ -167,9 +156,7 @@ pub(crate) struct BlockDigests {
 impl BlockDigests {
     /// Digests of `rows` rows.
     pub(crate) fn new(rows: usize) -> Self {
-        let blocks = (0..rows.div_ceil(BLOCK_ROWS))
-            .map(|_| BlockHasher::default())
-            .collect();
+        let blocks = (0..rows.div_ceil(BLOCK_ROWS)).map(|_| BlockHasher::default()).collect();
         Self { rows, blocks }
     }
 
@@ -190,10 +177,7 @@ impl BlockDigests {
 
     /// The digests, after the last column.
     pub(crate) fn finish(self) -> Vec<BlockDigest> {
-        self.blocks
-            .into_iter()
-            .map(|mut hasher| hasher.finish())
-            .collect()
+        self.blocks.into_iter().map(|mut hasher| hasher.finish()).collect()
     }
 }
 
@@ -225,13 +209,11 @@ impl ContentDigest {
 /// Lower-case hexadecimal text of bytes.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]
@@ -314,23 +296,13 @@ mod tests {
         let column = |values: Vec<Option<i32>>| -> ArrayRef { Arc::new(Int32Array::from(values)) };
         let zero = digest_of(&[("n", ColumnType::Int32, column(vec![Some(0)]))]);
         assert_ne!(zero, digest_of(&[("n", ColumnType::Int32, column(vec![None]))]));
-        assert_ne!(
-            zero,
-            digest_of(&[("m", ColumnType::Int32, column(vec![Some(0)]))])
-        );
-        assert_ne!(
-            zero,
-            digest_of(&[("n", ColumnType::Int32, column(vec![Some(0), Some(0)]))])
-        );
+        assert_ne!(zero, digest_of(&[("m", ColumnType::Int32, column(vec![Some(0)]))]));
+        assert_ne!(zero, digest_of(&[("n", ColumnType::Int32, column(vec![Some(0), Some(0)]))]));
     }
 
     #[test]
     fn a_column_of_another_type_is_an_error() {
         let values: ArrayRef = Arc::new(Int32Array::from(vec![1]));
-        assert!(
-            BlockDigests::new(1)
-                .column("n", ColumnType::Date, &values)
-                .is_err()
-        );
+        assert!(BlockDigests::new(1).column("n", ColumnType::Date, &values).is_err());
     }
 }

@@ -108,13 +108,7 @@ impl Encoder {
         let unused = SerializedFileWriter::new(io::sink(), parquet_schema.clone(), properties.clone())
             .map_err(setup)?;
         let factory = ArrowRowGroupWriterFactory::new(&unused, arrow_schema.clone());
-        Ok(Self {
-            schema,
-            arrow_schema,
-            parquet_schema,
-            properties,
-            factory,
-        })
+        Ok(Self { schema, arrow_schema, parquet_schema, properties, factory })
     }
 
     pub(crate) fn schema(&self) -> &TableSchema {
@@ -162,9 +156,7 @@ fn column_properties(builder: WriterPropertiesBuilder, column: &TableColumn) -> 
         (Encoding::Auto, _) => return builder,
     };
     let path = ColumnPath::from(column.name.as_str());
-    builder
-        .set_column_dictionary_enabled(path.clone(), false)
-        .set_column_encoding(path, encoding)
+    builder.set_column_dictionary_enabled(path.clone(), false).set_column_encoding(path, encoding)
 }
 
 /// Rows of one row group, in order, not yet encoded. Made by [`DatasetWriter`](crate::writer::DatasetWriter).
@@ -197,61 +189,31 @@ impl RowGroup {
     /// # Errors
     /// When a column does not hold what the schema says, or a row lies in another month.
     pub fn encode(self) -> Result<EncodedRowGroup, EncodeError> {
-        let Self {
-            encoder,
-            month,
-            index,
-            frames,
-            rows,
-        } = self;
+        let Self { encoder, month, index, frames, rows } = self;
         let frame = join(frames).map_err(|source| EncodeError::Join { month, source })?;
         let (min_flow_start, max_flow_start) = flow_start_range(&frame, &encoder, month)?;
 
         let mut digests = BlockDigests::new(rows);
         let mut chunks = Vec::with_capacity(encoder.schema.columns().len());
         // Only encryption depends on the index of a row group.
-        let writers = encoder
-            .factory
-            .create_column_writers(0)
-            .map_err(|source| EncodeError::Setup { source })?;
-        let columns = encoder
-            .schema
-            .columns()
-            .iter()
-            .zip(encoder.arrow_schema.fields())
-            .zip(frame.columns());
+        let writers =
+            encoder.factory.create_column_writers(0).map_err(|source| EncodeError::Setup { source })?;
+        let columns = encoder.schema.columns().iter().zip(encoder.arrow_schema.fields()).zip(frame.columns());
         for (((column, field), values), mut writer) in columns.zip(writers) {
             let name = || column.name.clone();
-            let array = arrow_bridge::to_arrow(values.as_materialized_series(), field.data_type()).map_err(
-                |source| EncodeError::Bridge {
-                    column: name(),
-                    month,
-                    source,
-                },
-            )?;
+            let array = arrow_bridge::to_arrow(values.as_materialized_series(), field.data_type())
+                .map_err(|source| EncodeError::Bridge { column: name(), month, source })?;
             digests
                 .column(&column.name, column.data_type, &array)
                 .map_err(|source| EncodeError::Digest { month, source })?;
             let chunk = compute_leaves(field, &array)
                 .and_then(|leaves| leaves.iter().try_for_each(|leaf| writer.write(leaf)))
                 .and_then(|()| writer.close())
-                .map_err(|source| EncodeError::Column {
-                    column: name(),
-                    month,
-                    source,
-                })?;
+                .map_err(|source| EncodeError::Column { column: name(), month, source })?;
             chunks.push(chunk);
         }
         let blocks = digests.finish();
-        Ok(EncodedRowGroup {
-            month,
-            index,
-            rows,
-            chunks,
-            blocks,
-            min_flow_start,
-            max_flow_start,
-        })
+        Ok(EncodedRowGroup { month, index, rows, chunks, blocks, min_flow_start, max_flow_start })
     }
 }
 
@@ -276,15 +238,9 @@ fn flow_start_range(frame: &DataFrame, encoder: &Encoder, month: Month) -> Resul
             max = max.max(millis);
         }
     }
-    match [min, max]
-        .into_iter()
-        .find(|millis| !month.contains_millis(*millis))
-    {
+    match [min, max].into_iter().find(|millis| !month.contains_millis(*millis)) {
         None => Ok((min, max)),
-        Some(millis) => Err(EncodeError::WrongMonth {
-            month,
-            flow_start: timestamp_text(millis),
-        }),
+        Some(millis) => Err(EncodeError::WrongMonth { month, flow_start: timestamp_text(millis) }),
     }
 }
 

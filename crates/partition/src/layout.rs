@@ -64,16 +64,8 @@ pub fn check_slug(text: &str) -> Result<(), LayoutError> {
     let bytes = text.as_bytes();
     let valid = bytes.first().is_some_and(u8::is_ascii_alphanumeric)
         && bytes.len() <= MAX_SLUG_BYTES
-        && bytes
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-    if valid {
-        Ok(())
-    } else {
-        Err(LayoutError::NotASlug {
-            text: text.to_owned(),
-        })
-    }
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    if valid { Ok(()) } else { Err(LayoutError::NotASlug { text: text.to_owned() }) }
 }
 
 /// A calendar month in UTC, years 0 to 9999. Ordered by time; shown as `2019-06`.
@@ -135,14 +127,9 @@ impl FromStr for Month {
             let year = (year.len() == 4).then(|| digits(year)).flatten()?;
             let month = (month.len() == 2).then(|| digits(month)).flatten()?;
             let month = u8::try_from(month).ok().filter(|m| (1..=12).contains(m))?;
-            Some(Self {
-                year: u16::try_from(year).ok()?,
-                month,
-            })
+            Some(Self { year: u16::try_from(year).ok()?, month })
         };
-        parse().ok_or_else(|| LayoutError::NotAMonth {
-            text: text.to_owned(),
-        })
+        parse().ok_or_else(|| LayoutError::NotAMonth { text: text.to_owned() })
     }
 }
 
@@ -180,11 +167,7 @@ impl PartitionKey {
 /// The directory below the lake's root, with `/`: `data/month=2019-06/deviceClass=smartSpeaker`.
 impl fmt::Display for PartitionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{DATA_DIRECTORY}/month={}/deviceClass={}",
-            self.month, self.device_class
-        )
+        write!(f, "{DATA_DIRECTORY}/month={}/deviceClass={}", self.month, self.device_class)
     }
 }
 
@@ -205,16 +188,9 @@ impl DataPath {
         let device_name = device_name.into();
         check_slug(&device_name)?;
         if number > 99_999 {
-            return Err(LayoutError::TooManyFiles {
-                device_name,
-                month: key.month,
-            });
+            return Err(LayoutError::TooManyFiles { device_name, month: key.month });
         }
-        Ok(Self {
-            key,
-            device_name,
-            number,
-        })
+        Ok(Self { key, device_name, number })
     }
 
     /// The partition.
@@ -253,9 +229,7 @@ impl FromStr for DataPath {
             let number = (number.len() == 5).then(|| digits(number)).flatten()?;
             Self::new(key, device_name, number).ok()
         };
-        parse().ok_or_else(|| LayoutError::NotADataFile {
-            path: path.to_owned(),
-        })
+        parse().ok_or_else(|| LayoutError::NotADataFile { path: path.to_owned() })
     }
 }
 
@@ -271,10 +245,7 @@ pub fn timestamp_text(millis: i64) -> String {
 
 /// The number ASCII digits spell; `None` for anything else, signs included.
 fn digits(text: &str) -> Option<u32> {
-    text.bytes()
-        .all(|b| b.is_ascii_digit())
-        .then(|| text.parse().ok())
-        .flatten()
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 /// Year, month and day of a day counted from 1970-01-01, proleptic Gregorian.
@@ -289,11 +260,7 @@ fn civil_from_days(days: i64) -> (i64, u8, u8) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month as u8, day as u8)
 }
@@ -323,10 +290,7 @@ mod tests {
             (951_782_400_000, "2000-02", "2000-02-29T00:00:00.000Z"),
             (253_402_300_799_999, "9999-12", "9999-12-31T23:59:59.999Z"),
         ] {
-            assert_eq!(
-                Month::from_epoch_millis(millis).expect("in range").to_string(),
-                month
-            );
+            assert_eq!(Month::from_epoch_millis(millis).expect("in range").to_string(), month);
             assert_eq!(timestamp_text(millis), text);
         }
         assert!(Month::from_epoch_millis(253_402_300_800_000).is_err());
@@ -339,10 +303,7 @@ mod tests {
         let month = "2019-06".parse().expect("a month");
         let key = PartitionKey::new(month, "smartSpeaker").expect("a slug");
         let path = DataPath::new(key, "echo-dot_1", 0).expect("a slug");
-        assert_eq!(
-            path.to_string(),
-            "data/month=2019-06/deviceClass=smartSpeaker/echo-dot_1-00000.parquet"
-        );
+        assert_eq!(path.to_string(), "data/month=2019-06/deviceClass=smartSpeaker/echo-dot_1-00000.parquet");
     }
 
     #[test]

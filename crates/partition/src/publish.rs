@@ -127,14 +127,7 @@ impl Staging {
         remove_stale(parent, name)?;
         let (root, lock) = make_staging(parent, name)?;
         let created_parents = std::mem::take(&mut parents.0);
-        Ok(Self {
-            target,
-            mode,
-            root,
-            _lock: lock,
-            created_parents,
-            published: false,
-        })
+        Ok(Self { target, mode, root, _lock: lock, created_parents, published: false })
     }
 
     /// The root of the lake while it is built.
@@ -161,11 +154,8 @@ impl Staging {
         self.published = true;
 
         let parent = self.target.parent().unwrap_or(&self.target);
-        for directory in self
-            .created_parents
-            .iter()
-            .map(|created| created.parent().unwrap_or(created))
-            .chain([parent])
+        for directory in
+            self.created_parents.iter().map(|created| created.parent().unwrap_or(created)).chain([parent])
         {
             sync(directory)?;
         }
@@ -180,9 +170,7 @@ impl Staging {
         // The target may have changed since the build began, and then no mode allows more than it did.
         let found = check_target(&self.target, self.mode).map_err(|error| match error {
             PublishError::Io { .. } => error,
-            _ => PublishError::CommitConflict {
-                path: self.target.clone(),
-            },
+            _ => PublishError::CommitConflict { path: self.target.clone() },
         })?;
         let result = match found {
             // Renaming onto an empty directory replaces it; onto anything else it fails, so nobody can slip between.
@@ -195,12 +183,8 @@ impl Staging {
         result.map_err(|source| match source.kind() {
             io::ErrorKind::DirectoryNotEmpty
             | io::ErrorKind::AlreadyExists
-            | io::ErrorKind::NotADirectory => PublishError::CommitConflict {
-                path: self.target.clone(),
-            },
-            io::ErrorKind::ResourceBusy => PublishError::TargetIsMountPoint {
-                path: self.target.clone(),
-            },
+            | io::ErrorKind::NotADirectory => PublishError::CommitConflict { path: self.target.clone() },
+            io::ErrorKind::ResourceBusy => PublishError::TargetIsMountPoint { path: self.target.clone() },
             _ => io_error("put the finished lake at", &self.target)(source),
         })
     }
@@ -231,40 +215,28 @@ fn check_target(target: &Path, mode: PublishMode) -> Result<Found, PublishError>
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            let path = target
-                .ancestors()
-                .find(|path| path.is_file())
-                .unwrap_or(target)
-                .to_owned();
+            let path = target.ancestors().find(|path| path.is_file()).unwrap_or(target).to_owned();
             return Err(PublishError::TargetNotADirectory { path });
         }
         Err(error) => return Err(look("look at")(error)),
     };
     if !metadata.is_dir() {
-        return Err(PublishError::TargetNotADirectory {
-            path: target.to_owned(),
-        });
+        return Err(PublishError::TargetNotADirectory { path: target.to_owned() });
     }
     if let Some(parent) = target.parent()
         && fs::metadata(parent).map_err(look("look at the parent of"))?.dev() != metadata.dev()
     {
-        return Err(PublishError::TargetIsMountPoint {
-            path: target.to_owned(),
-        });
+        return Err(PublishError::TargetIsMountPoint { path: target.to_owned() });
     }
     if is_lake(target).map_err(look("list"))? {
         return match mode {
-            PublishMode::Fresh => Err(PublishError::TargetHoldsLake {
-                path: target.to_owned(),
-            }),
+            PublishMode::Fresh => Err(PublishError::TargetHoldsLake { path: target.to_owned() }),
             PublishMode::Replace => Ok(Found::Lake),
         };
     }
     match fs::read_dir(target).map_err(look("list"))?.next() {
         None => Ok(Found::Nothing),
-        Some(_) => Err(PublishError::TargetNotEmpty {
-            path: target.to_owned(),
-        }),
+        Some(_) => Err(PublishError::TargetNotEmpty { path: target.to_owned() }),
     }
 }
 
@@ -418,10 +390,7 @@ fn remove_stale(parent: &Path, name: &OsStr) -> Result<(), PublishError> {
     let prefix = sibling_prefix(name);
     for entry in fs::read_dir(parent).map_err(io_error("list", parent))? {
         let entry = entry.map_err(io_error("list", parent))?;
-        let stale = entry
-            .file_name()
-            .as_encoded_bytes()
-            .starts_with(prefix.as_encoded_bytes())
+        let stale = entry.file_name().as_encoded_bytes().starts_with(prefix.as_encoded_bytes())
             && entry.file_type().is_ok_and(|kind| kind.is_dir());
         if stale && let Some(_lock) = lock_if_stale(&entry.path()) {
             // Another build may be clearing up too, and it does not matter to this one whether it is done.

@@ -68,15 +68,8 @@ pub fn read_manifest(lake: &Path) -> Result<Manifest, ReadError> {
     let path = lake.join(MANIFEST_FILE);
     let text = match fs::read(&path) {
         Ok(text) => text,
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            return Err(ReadError::NotALake {
-                path: lake.to_owned(),
-            });
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Err(ReadError::NotALake { path: lake.to_owned() });
         }
         Err(source) => return Err(ReadError::Io { path, source }),
     };
@@ -88,10 +81,7 @@ pub fn read_manifest(lake: &Path) -> Result<Manifest, ReadError> {
     };
     let Version { format_version } = serde_json::from_slice(&text).map_err(malformed)?;
     if format_version > FORMAT_VERSION {
-        return Err(ReadError::NewerFormat {
-            path,
-            found: format_version,
-        });
+        return Err(ReadError::NewerFormat { path, found: format_version });
     }
     serde_json::from_slice(&text).map_err(malformed)
 }
@@ -113,14 +103,8 @@ mod tests {
     #[test]
     fn what_is_no_lake_is_said_to_be_none() {
         let lake = tempfile::tempdir().expect("a directory");
-        assert!(matches!(
-            read_manifest(lake.path()),
-            Err(ReadError::NotALake { .. })
-        ));
-        assert!(matches!(
-            read_manifest(&lake.path().join("missing")),
-            Err(ReadError::NotALake { .. })
-        ));
+        assert!(matches!(read_manifest(lake.path()), Err(ReadError::NotALake { .. })));
+        assert!(matches!(read_manifest(&lake.path().join("missing")), Err(ReadError::NotALake { .. })));
         let file = lake.path().join("file");
         fs::write(&file, "").expect("it is written");
         assert!(matches!(read_manifest(&file), Err(ReadError::NotALake { .. })));
@@ -134,22 +118,9 @@ mod tests {
             read_manifest(lake.path()).expect_err("refused")
         };
         let newer = read(r#"{"formatVersion": 2, "files": "elsewhere"}"#);
-        assert!(
-            matches!(newer, ReadError::NewerFormat { found: 2, .. }),
-            "{newer:?}"
-        );
+        assert!(matches!(newer, ReadError::NewerFormat { found: 2, .. }), "{newer:?}");
         let damaged = read("{\n  \"formatVersion\": 1,\n  !");
-        assert!(
-            matches!(
-                damaged,
-                ReadError::Malformed {
-                    line: 3,
-                    column: 3,
-                    ..
-                }
-            ),
-            "{damaged:?}"
-        );
+        assert!(matches!(damaged, ReadError::Malformed { line: 3, column: 3, .. }), "{damaged:?}");
         let partial = read(r#"{"formatVersion": 1}"#);
         assert!(matches!(partial, ReadError::Malformed { .. }), "{partial:?}");
         assert!(matches!(read("[]"), ReadError::Malformed { .. }));

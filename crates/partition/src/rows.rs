@@ -52,14 +52,8 @@ pub enum RowsError {
 /// [`RowsError`] naming the file.
 pub fn read_rows(lake: &Path, file: &DataFile, columns: &[&str]) -> Result<DataFrame, RowsError> {
     let path = lake.join(&file.path);
-    let parquet = |source| RowsError::Parquet {
-        path: path.clone(),
-        source,
-    };
-    let frame = |source| RowsError::Frame {
-        path: path.clone(),
-        source,
-    };
+    let parquet = |source| RowsError::Parquet { path: path.clone(), source };
+    let frame = |source| RowsError::Frame { path: path.clone(), source };
     let opened = fs::File::open(&path).map_err(RowsError::Open)?.into_file();
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(opened, options).map_err(parquet)?;
@@ -68,14 +62,12 @@ pub fn read_rows(lake: &Path, file: &DataFile, columns: &[&str]) -> Result<DataF
     let mut rows = DataFrame::default();
     for batch in reader {
         let batch = batch.map_err(|source| parquet(source.into()))?;
-        rows.vstack_mut_owned(to_frame(&batch).map_err(frame)?)
-            .map_err(frame)?;
+        rows.vstack_mut_owned(to_frame(&batch).map_err(frame)?).map_err(frame)?;
     }
     let height = rows.height();
     for (name, value) in [("month", &file.month), ("deviceClass", &file.device_class)] {
         let value = Scalar::from(PlSmallStr::from_str(value));
-        rows.with_column(Column::new_scalar(name.into(), value, height))
-            .map_err(frame)?;
+        rows.with_column(Column::new_scalar(name.into(), value, height)).map_err(frame)?;
     }
     Ok(rows)
 }
@@ -116,9 +108,7 @@ fn column(name: PlSmallStr, array: &dyn Array) -> Result<Column, PolarsError> {
             millis.cast(&DataType::Datetime(TimeUnit::Milliseconds, None))?
         }
         other => {
-            return Err(PolarsError::SchemaMismatch(
-                format!("a lake has no columns of type {other}").into(),
-            ));
+            return Err(PolarsError::SchemaMismatch(format!("a lake has no columns of type {other}").into()));
         }
     })
 }

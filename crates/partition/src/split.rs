@@ -62,10 +62,8 @@ pub fn split_by_month(frame: DataFrame, flow_start: &str) -> Result<Vec<(Month, 
             if let [run] = runs.as_slice() {
                 return Ok((month, frame.slice(run.start as i64, run.rows)));
             }
-            let rows: Vec<IdxSize> = runs
-                .iter()
-                .flat_map(|run| run.start as IdxSize..(run.start + run.rows) as IdxSize)
-                .collect();
+            let rows: Vec<IdxSize> =
+                runs.iter().flat_map(|run| run.start as IdxSize..(run.start + run.rows) as IdxSize).collect();
             let part = frame
                 .take(&IdxCa::new("rows".into(), rows))
                 .map_err(|source| SplitError::Gather { month, source })?;
@@ -82,9 +80,7 @@ struct Run {
 }
 
 fn month_runs(frame: &DataFrame, flow_start: &str) -> Result<Vec<Run>, SplitError> {
-    let wrong = || SplitError::FlowStart {
-        column: flow_start.to_owned(),
-    };
+    let wrong = || SplitError::FlowStart { column: flow_start.to_owned() };
     let column = frame.column(flow_start).map_err(|_| wrong())?;
     if !matches!(column.dtype(), DataType::Datetime(TimeUnit::Milliseconds, zone) if is_utc(zone.as_ref()))
         || column.null_count() > 0
@@ -94,10 +90,8 @@ fn month_runs(frame: &DataFrame, flow_start: &str) -> Result<Vec<Run>, SplitErro
     let series = column.as_materialized_series();
     let chunks = series.datetime().map_err(|_| wrong())?.physical();
     let month_of = |millis| {
-        Month::from_epoch_millis(millis).map_err(|source| SplitError::Month {
-            column: flow_start.to_owned(),
-            source,
-        })
+        Month::from_epoch_millis(millis)
+            .map_err(|source| SplitError::Month { column: flow_start.to_owned(), source })
     };
 
     // Most frames lie in one month: minimum and maximum say so in a pass the compiler vectorises.
@@ -113,29 +107,19 @@ fn month_runs(frame: &DataFrame, flow_start: &str) -> Result<Vec<Run>, SplitErro
     }
     let first = month_of(min)?;
     if first == month_of(max)? {
-        return Ok(vec![Run {
-            month: first,
-            start: 0,
-            rows: frame.height(),
-        }]);
+        return Ok(vec![Run { month: first, start: 0, rows: frame.height() }]);
     }
 
     let mut runs: Vec<Run> = Vec::new();
     let mut bounds = 0..0;
-    let values = chunks
-        .downcast_iter()
-        .flat_map(|chunk| chunk.values().iter().copied());
+    let values = chunks.downcast_iter().flat_map(|chunk| chunk.values().iter().copied());
     for (row, millis) in values.enumerate() {
         match runs.last_mut() {
             Some(run) if bounds.contains(&millis) => run.rows += 1,
             _ => {
                 let month = month_of(millis)?;
                 bounds = month.start_millis()..month.end_millis();
-                runs.push(Run {
-                    month,
-                    start: row,
-                    rows: 1,
-                });
+                runs.push(Run { month, start: row, rows: 1 });
             }
         }
     }
@@ -162,18 +146,11 @@ mod tests {
         ])
         .expect("same heights");
         let cut = cut.min(millis.len());
-        whole
-            .slice(0, cut)
-            .vstack(&whole.slice(cut as i64, millis.len() - cut))
-            .expect("same columns")
+        whole.slice(0, cut).vstack(&whole.slice(cut as i64, millis.len() - cut)).expect("same columns")
     }
 
     fn rows_of(frame: &DataFrame) -> Vec<i64> {
-        let rows = frame
-            .column("row")
-            .expect("there")
-            .as_materialized_series()
-            .clone();
+        let rows = frame.column("row").expect("there").as_materialized_series().clone();
         rows.i64().expect("integers").into_no_null_iter().collect()
     }
 
@@ -208,27 +185,15 @@ mod tests {
     #[test]
     fn columns_that_cannot_decide_a_month_are_refused() {
         let good = frame(&[0, DAY], true, 0);
-        assert!(matches!(
-            split_by_month(good.clone(), "end"),
-            Err(SplitError::FlowStart { .. })
-        ));
-        assert!(matches!(
-            split_by_month(good.clone(), "row"),
-            Err(SplitError::FlowStart { .. })
-        ));
+        assert!(matches!(split_by_month(good.clone(), "end"), Err(SplitError::FlowStart { .. })));
+        assert!(matches!(split_by_month(good.clone(), "row"), Err(SplitError::FlowStart { .. })));
         let far = frame(&[0, i64::MAX], true, 0);
-        assert!(matches!(
-            split_by_month(far, "start"),
-            Err(SplitError::Month { .. })
-        ));
+        assert!(matches!(split_by_month(far, "start"), Err(SplitError::Month { .. })));
         let mut nulls = good;
         let null = Series::new("start".into(), &[Some(0i64), None])
             .cast(&DataType::Datetime(TimeUnit::Milliseconds, None))
             .expect("a timestamp");
         nulls.with_column(null.into_column()).expect("same height");
-        assert!(matches!(
-            split_by_month(nulls, "start"),
-            Err(SplitError::FlowStart { .. })
-        ));
+        assert!(matches!(split_by_month(nulls, "start"), Err(SplitError::FlowStart { .. })));
     }
 }

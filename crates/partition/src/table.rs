@@ -114,9 +114,7 @@ impl TableSchema {
         let mut names = std::collections::HashSet::new();
         for column in &columns {
             if !names.insert(column.name.as_str()) {
-                return Err(TableError::DuplicateColumn {
-                    name: column.name.clone(),
-                });
+                return Err(TableError::DuplicateColumn { name: column.name.clone() });
             }
             let fits = match column.encoding {
                 Encoding::Auto => true,
@@ -135,9 +133,7 @@ impl TableSchema {
             .iter()
             .position(|c| c.data_type == ColumnType::TimestampMillis && !c.nullable)
             .filter(|first| columns[*first].name == flow_start)
-            .ok_or_else(|| TableError::FlowStart {
-                name: flow_start.to_owned(),
-            })?;
+            .ok_or_else(|| TableError::FlowStart { name: flow_start.to_owned() })?;
         Ok(Self { columns, flow_start })
     }
 
@@ -161,11 +157,7 @@ impl TableSchema {
     /// The Arrow schema of the data files: what crosses to the Parquet writer and what its reader gives back.
     #[must_use]
     pub fn arrow_schema(&self) -> SchemaRef {
-        arrow_schema(
-            self.columns
-                .iter()
-                .map(|c| (c.name.as_str(), c.data_type, c.nullable)),
-        )
+        arrow_schema(self.columns.iter().map(|c| (c.name.as_str(), c.data_type, c.nullable)))
     }
 
     /// Checks that a frame has exactly these columns, in this order, of these types, and nulls only where allowed.
@@ -179,18 +171,10 @@ impl TableSchema {
             let expected = self.columns.get(position);
             let column = found.get(position);
             let (Some(expected), Some(column)) = (expected, column) else {
-                return Err(column_name_error(
-                    position,
-                    expected,
-                    column.map(|c| c.name().as_str()),
-                ));
+                return Err(column_name_error(position, expected, column.map(|c| c.name().as_str())));
             };
             if column.name().as_str() != expected.name {
-                return Err(column_name_error(
-                    position,
-                    Some(expected),
-                    Some(column.name().as_str()),
-                ));
+                return Err(column_name_error(position, Some(expected), Some(column.name().as_str())));
             }
             if !is_polars_type(column.dtype(), expected.data_type) {
                 return Err(TableError::ColumnType {
@@ -201,10 +185,7 @@ impl TableSchema {
             }
             let nulls = column.null_count();
             if nulls > 0 && !expected.nullable {
-                return Err(TableError::Nulls {
-                    name: expected.name.clone(),
-                    nulls,
-                });
+                return Err(TableError::Nulls { name: expected.name.clone(), nulls });
             }
         }
         Ok(())
@@ -305,30 +286,18 @@ mod tests {
         };
         let start = column("start", ColumnType::TimestampMillis, Encoding::Auto);
         let refused = |columns: Vec<TableColumn>| TableSchema::new(columns, "start").expect_err("refused");
-        assert!(matches!(
-            refused(vec![start.clone(), start.clone()]),
-            TableError::DuplicateColumn { .. }
-        ));
+        assert!(matches!(refused(vec![start.clone(), start.clone()]), TableError::DuplicateColumn { .. }));
         assert!(matches!(refused(vec![]), TableError::FlowStart { .. }));
         assert!(matches!(
             refused(vec![column("start", ColumnType::Int64, Encoding::Auto)]),
             TableError::FlowStart { .. }
         ));
         let end = column("end", ColumnType::TimestampMillis, Encoding::Auto);
-        assert!(matches!(
-            refused(vec![end, start.clone()]),
-            TableError::FlowStart { .. }
-        ));
-        let nullable = TableColumn {
-            nullable: true,
-            ..start.clone()
-        };
+        assert!(matches!(refused(vec![end, start.clone()]), TableError::FlowStart { .. }));
+        let nullable = TableColumn { nullable: true, ..start.clone() };
         assert!(matches!(refused(vec![nullable]), TableError::FlowStart { .. }));
         let wrong = column("port", ColumnType::Int32, Encoding::DeltaText);
-        assert!(matches!(
-            refused(vec![start.clone(), wrong]),
-            TableError::Encoding { .. }
-        ));
+        assert!(matches!(refused(vec![start.clone(), wrong]), TableError::Encoding { .. }));
         let wrong = column("mean", ColumnType::Float64, Encoding::Delta);
         assert!(matches!(refused(vec![start, wrong]), TableError::Encoding { .. }));
     }
@@ -339,43 +308,21 @@ mod tests {
         let frame = testing::frame(0, 10);
         schema.check(&frame).expect("it fits");
         let missing = frame.drop("port").expect("there is a port");
-        assert!(matches!(
-            schema.check(&missing),
-            Err(TableError::ColumnName { .. })
-        ));
-        let swapped = frame
-            .select(["port", "flowStartMilliseconds"])
-            .expect("both are there");
-        assert!(matches!(
-            schema.check(&swapped),
-            Err(TableError::ColumnName { position: 0, .. })
-        ));
+        assert!(matches!(schema.check(&missing), Err(TableError::ColumnName { .. })));
+        let swapped = frame.select(["port", "flowStartMilliseconds"]).expect("both are there");
+        assert!(matches!(schema.check(&swapped), Err(TableError::ColumnName { position: 0, .. })));
         let mut extra = frame.clone();
-        extra
-            .with_column(polars::prelude::Column::new("extra".into(), vec![0i32; 10]))
-            .expect("same height");
-        assert!(matches!(
-            schema.check(&extra),
-            Err(TableError::ColumnName { position: 7, .. })
-        ));
+        extra.with_column(polars::prelude::Column::new("extra".into(), vec![0i32; 10])).expect("same height");
+        assert!(matches!(schema.check(&extra), Err(TableError::ColumnName { position: 7, .. })));
         let mut retyped = frame.clone();
         retyped
             .with_column(polars::prelude::Column::new("port".into(), vec![0i64; 10]))
             .expect("same height");
-        assert!(matches!(
-            schema.check(&retyped),
-            Err(TableError::ColumnType { .. })
-        ));
+        assert!(matches!(schema.check(&retyped), Err(TableError::ColumnType { .. })));
         let mut nulls = frame;
         nulls
             .with_column(polars::prelude::Column::new("port".into(), vec![None::<i32>; 10]))
             .expect("same height");
-        assert_eq!(
-            schema.check(&nulls),
-            Err(TableError::Nulls {
-                name: "port".to_owned(),
-                nulls: 10
-            })
-        );
+        assert_eq!(schema.check(&nulls), Err(TableError::Nulls { name: "port".to_owned(), nulls: 10 }));
     }
 }

@@ -23,12 +23,7 @@ pub(crate) fn schema() -> TableSchema {
         encoding,
     };
     let columns = vec![
-        column(
-            "flowStartMilliseconds",
-            ColumnType::TimestampMillis,
-            false,
-            Encoding::Auto,
-        ),
+        column("flowStartMilliseconds", ColumnType::TimestampMillis, false, Encoding::Auto),
         column("port", ColumnType::Int32, false, Encoding::Auto),
         column("octets", ColumnType::Int64, false, Encoding::Delta),
         column("mean", ColumnType::Float64, true, Encoding::Auto),
@@ -43,25 +38,19 @@ pub(crate) fn schema() -> TableSchema {
 pub(crate) fn frame(first: u64, rows: usize) -> DataFrame {
     let numbers: Vec<u64> = (first..first + rows as u64).collect();
     let noise = |row: u64| row.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
-    let starts: Vec<i64> = numbers
-        .iter()
-        .map(|&n| START + n as i64 * 6_000 + (noise(n) % 1_000_000) as i64)
-        .collect();
+    let starts: Vec<i64> =
+        numbers.iter().map(|&n| START + n as i64 * 6_000 + (noise(n) % 1_000_000) as i64).collect();
     let ports: Vec<i32> = numbers.iter().map(|&n| (noise(n) % 100) as i32).collect();
     let octets: Vec<i64> = numbers.iter().map(|&n| (noise(n) % 1_000_000) as i64).collect();
-    let means: Vec<Option<f64>> = numbers
-        .iter()
-        .map(|&n| (noise(n) % 7 != 0).then(|| noise(n) as f64 / 3.0))
-        .collect();
+    let means: Vec<Option<f64>> =
+        numbers.iter().map(|&n| (noise(n) % 7 != 0).then(|| noise(n) as f64 / 3.0)).collect();
     let days: Vec<i32> = starts.iter().map(|ms| (ms / 86_400_000) as i32).collect();
     let addresses: Vec<Option<String>> = numbers
         .iter()
         .map(|&n| (noise(n) % 50 != 0).then(|| format!("192.168.{}.1{}", n % 7, noise(n) % 90)))
         .collect();
-    let times: Vec<String> = starts
-        .iter()
-        .map(|ms| crate::layout::timestamp_text(*ms)[11..].to_owned())
-        .collect();
+    let times: Vec<String> =
+        starts.iter().map(|ms| crate::layout::timestamp_text(*ms)[11..].to_owned()).collect();
     let timestamp = DataType::Datetime(TimeUnit::Milliseconds, Some(TimeZone::UTC));
     DataFrame::new_infer_height(vec![
         Series::new("flowStartMilliseconds".into(), starts)
@@ -71,10 +60,7 @@ pub(crate) fn frame(first: u64, rows: usize) -> DataFrame {
         Column::new("port".into(), ports),
         Column::new("octets".into(), octets),
         Column::new("mean".into(), means),
-        Series::new("day".into(), days)
-            .cast(&DataType::Date)
-            .expect("a date")
-            .into_column(),
+        Series::new("day".into(), days).cast(&DataType::Date).expect("a date").into_column(),
         Column::new("address".into(), addresses),
         Column::new("time".into(), times),
     ])
@@ -93,15 +79,11 @@ pub(crate) fn write(
     for frame in frames {
         let parts = split_by_month(frame.clone(), "flowStartMilliseconds").expect("it splits");
         for group in writer.append(parts).expect("it fits") {
-            writer
-                .store(group.encode().expect("it encodes"))
-                .expect("it is written");
+            writer.store(group.encode().expect("it encodes")).expect("it is written");
         }
     }
     for group in writer.drain() {
-        writer
-            .store(group.encode().expect("it encodes"))
-            .expect("it is written");
+        writer.store(group.encode().expect("it encodes")).expect("it is written");
     }
     writer.finish().expect("it is closed")
 }
@@ -113,10 +95,7 @@ pub(crate) fn manifest(files: Vec<DataFile>) -> Manifest {
     let text = |text: &str| text.to_owned();
     Manifest {
         format_version: manifest::FORMAT_VERSION,
-        tool: manifest::Tool {
-            name: text("flowlake"),
-            version: text("0.0.0"),
-        },
+        tool: manifest::Tool { name: text("flowlake"), version: text("0.0.0") },
         dataset: manifest::Dataset {
             name: text("test"),
             title: text("Test"),
@@ -124,10 +103,7 @@ pub(crate) fn manifest(files: Vec<DataFile>) -> Manifest {
             citation: text("none"),
             url: text("none"),
         },
-        recipe: manifest::RecipeReference {
-            name: text("flows"),
-            digest: "0".repeat(64),
-        },
+        recipe: manifest::RecipeReference { name: text("flows"), digest: "0".repeat(64) },
         schema: manifest::Schema {
             columns: schema()
                 .columns()
@@ -149,10 +125,7 @@ pub(crate) fn manifest(files: Vec<DataFile>) -> Manifest {
         row_accounting: manifest::RowAccounting {
             read: rows + 5,
             kept: rows,
-            removed: vec![manifest::RemovedRows {
-                rule: text("toDevice"),
-                rows: 3,
-            }],
+            removed: vec![manifest::RemovedRows { rule: text("toDevice"), rows: 3 }],
             rejected: 2,
         },
         repairs: vec![],
@@ -160,33 +133,20 @@ pub(crate) fn manifest(files: Vec<DataFile>) -> Manifest {
             dump: text("echo"),
             device: text("echo"),
             device_class: text("smartSpeaker"),
-            parts: vec![manifest::Part {
-                name: text("echo.json"),
-                bytes: 77,
-                sha256: "0".repeat(64),
-            }],
+            parts: vec![manifest::Part { name: text("echo.json"), bytes: 77, sha256: "0".repeat(64) }],
             records: manifest::Records::default(),
             trailer: None,
             published_records: None,
             read: rows + 5,
             kept: rows,
-            removed: vec![manifest::RemovedRows {
-                rule: text("toDevice"),
-                rows: 3,
-            }],
+            removed: vec![manifest::RemovedRows { rule: text("toDevice"), rows: 3 }],
             rejected: 2,
             directions: manifest::Directions::default(),
             unknown_fields: vec![],
             first_flow_start: None,
             last_flow_start: None,
         }],
-        totals: manifest::Totals {
-            dumps: 1,
-            input_bytes: 77,
-            files: files.len() as u64,
-            rows,
-            bytes,
-        },
+        totals: manifest::Totals { dumps: 1, input_bytes: 77, files: files.len() as u64, rows, bytes },
         files,
         warnings: vec![],
     }
@@ -195,12 +155,7 @@ pub(crate) fn manifest(files: Vec<DataFile>) -> Manifest {
 /// Publishes a lake of `rows` rows of the device `echo`, from row `first` on, with its rejected lines.
 pub(crate) fn publish_lake(target: &Path, first: u64, rows: usize, mode: PublishMode) -> Manifest {
     let staging = Staging::create(target, mode).expect("it is staged");
-    let files = write(
-        staging.root(),
-        "echo",
-        &[frame(first, rows)],
-        &WriterOptions::default(),
-    );
+    let files = write(staging.root(), "echo", &[frame(first, rows)], &WriterOptions::default());
     let rejected = staging.root().join(crate::layout::REJECTED_DIRECTORY);
     fs_err::create_dir(&rejected).expect("it is made");
     fs_err::write(rejected.join("echo.ndjson"), "{}\n{}\n").expect("it is written");

@@ -32,10 +32,7 @@ pub struct VerifyOptions {
 
 impl Default for VerifyOptions {
     fn default() -> Self {
-        Self {
-            quick: false,
-            jobs: thread::available_parallelism().map_or(1, NonZero::get),
-        }
+        Self { quick: false, jobs: thread::available_parallelism().map_or(1, NonZero::get) }
     }
 }
 
@@ -90,11 +87,7 @@ impl VerifyReport {
     }
 
     fn add(&mut self, path: &str, kind: DifferenceKind, detail: impl Into<String>) {
-        self.differences.push(Difference {
-            path: path.to_owned(),
-            kind,
-            detail: detail.into(),
-        });
+        self.differences.push(Difference { path: path.to_owned(), kind, detail: detail.into() });
     }
 }
 
@@ -156,10 +149,8 @@ pub enum DifferenceKind {
 /// # Errors
 /// When there is no readable manifest, or directories cannot be listed. Anything else is in the report.
 pub fn verify(lake: &Path, options: VerifyOptions) -> Result<VerifyReport, VerifyError> {
-    let manifest = read_manifest(lake).map_err(|source| VerifyError::Manifest {
-        path: lake.to_owned(),
-        source,
-    })?;
+    let manifest =
+        read_manifest(lake).map_err(|source| VerifyError::Manifest { path: lake.to_owned(), source })?;
     let mut report = VerifyReport::default();
     accounting::check(&manifest, &mut report);
     check_strays(lake, &manifest, &mut report)?;
@@ -221,11 +212,7 @@ fn check_strays(lake: &Path, manifest: &Manifest, report: &mut VerifyReport) -> 
     for path in &rejected {
         match found.get(path) {
             Some(Kind::File) => {}
-            Some(_) => report.add(
-                path,
-                DifferenceKind::NotAFile,
-                "it should hold the rejected lines",
-            ),
+            Some(_) => report.add(path, DifferenceKind::NotAFile, "it should hold the rejected lines"),
             None => report.add(path, DifferenceKind::Missing, "it should hold the rejected lines"),
         }
     }
@@ -249,10 +236,7 @@ fn list(
     found: &mut BTreeMap<String, Kind>,
 ) -> Result<(), VerifyError> {
     let directory = lake.join(below);
-    let failed = |source| VerifyError::List {
-        path: directory.clone(),
-        source,
-    };
+    let failed = |source| VerifyError::List { path: directory.clone(), source };
     for entry in fs::read_dir(&directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name();
@@ -268,14 +252,7 @@ fn list(
             }
             found.insert(path, Kind::Directory);
         } else {
-            found.insert(
-                path,
-                if file_type.is_file() {
-                    Kind::File
-                } else {
-                    Kind::Other
-                },
-            );
+            found.insert(path, if file_type.is_file() { Kind::File } else { Kind::Other });
         }
     }
     Ok(())

@@ -183,28 +183,20 @@ impl DatasetWriter {
         options: &WriterOptions,
     ) -> Result<Self, WriteError> {
         for slug in [device_name, device_class] {
-            check_slug(slug).map_err(|source| WriteError::Layout {
-                device_name: device_name.to_owned(),
-                source,
-            })?;
+            check_slug(slug)
+                .map_err(|source| WriteError::Layout { device_name: device_name.to_owned(), source })?;
         }
         let rows = options.rows_per_row_group;
         if rows == 0 || !rows.is_multiple_of(BLOCK_ROWS) {
             return Err(WriteError::RowGroupSize { rows });
         }
-        if let Some(column) = options
-            .bloom_filter_columns
-            .iter()
-            .find(|name| schema.columns().iter().all(|c| c.name != **name))
+        if let Some(column) =
+            options.bloom_filter_columns.iter().find(|name| schema.columns().iter().all(|c| c.name != **name))
         {
-            return Err(WriteError::NoSuchColumn {
-                column: column.clone(),
-            });
+            return Err(WriteError::NoSuchColumn { column: column.clone() });
         }
-        let encoder = Encoder::new(schema, options).map_err(|source| WriteError::Encoder {
-            device_name: device_name.to_owned(),
-            source,
-        })?;
+        let encoder = Encoder::new(schema, options)
+            .map_err(|source| WriteError::Encoder { device_name: device_name.to_owned(), source })?;
         Ok(Self {
             root: root.to_owned(),
             device_name: device_name.to_owned(),
@@ -224,20 +216,15 @@ impl DatasetWriter {
     /// When a frame does not fit the schema, or rows come after [`Self::drain`].
     pub fn append(&mut self, parts: Vec<(Month, DataFrame)>) -> Result<Vec<RowGroup>, WriteError> {
         if self.drained {
-            return Err(WriteError::AppendAfterDrain {
-                device_name: self.device_name.clone(),
-            });
+            return Err(WriteError::AppendAfterDrain { device_name: self.device_name.clone() });
         }
         let mut complete = Vec::new();
         for (month, frame) in parts {
-            self.encoder
-                .schema()
-                .check(&frame)
-                .map_err(|source| WriteError::Table {
-                    device_name: self.device_name.clone(),
-                    month,
-                    source,
-                })?;
+            self.encoder.schema().check(&frame).map_err(|source| WriteError::Table {
+                device_name: self.device_name.clone(),
+                month,
+                source,
+            })?;
             if frame.height() == 0 {
                 continue;
             }
@@ -274,11 +261,8 @@ impl DatasetWriter {
     /// When a file cannot be written, or the row group is not one this writer waits for.
     pub fn store(&mut self, group: EncodedRowGroup) -> Result<(), WriteError> {
         let (month, index) = (group.month, group.index);
-        let unexpected = || WriteError::UnexpectedRowGroup {
-            device_name: self.device_name.clone(),
-            month,
-            index,
-        };
+        let unexpected =
+            || WriteError::UnexpectedRowGroup { device_name: self.device_name.clone(), month, index };
         let state = self.months.get_mut(&month).ok_or_else(unexpected)?;
         if index >= state.issued || index < state.stored || state.waiting.contains_key(&index) {
             return Err(unexpected());
@@ -319,11 +303,7 @@ impl DatasetWriter {
         for (month, mut state) in self.months {
             let missing = state.issued_rows + state.buffered_rows as u64 - state.stored_rows;
             if missing > 0 {
-                return Err(WriteError::MissingRows {
-                    device_name: self.device_name,
-                    month,
-                    rows: missing,
-                });
+                return Err(WriteError::MissingRows { device_name: self.device_name, month, rows: missing });
             }
             files.append(&mut state.files);
             if let Some(file) = state.open {
@@ -349,8 +329,7 @@ impl MonthState {
                 frames.push(frame);
             } else {
                 frames.push(frame.slice(0, wanted));
-                self.buffered
-                    .push_front(frame.slice(wanted as i64, height - wanted));
+                self.buffered.push_front(frame.slice(wanted as i64, height - wanted));
                 wanted = 0;
             }
         }
@@ -358,13 +337,7 @@ impl MonthState {
         self.buffered_rows -= rows;
         self.issued += 1;
         self.issued_rows += rows as u64;
-        RowGroup {
-            encoder: Arc::clone(encoder),
-            month,
-            index,
-            frames,
-            rows,
-        }
+        RowGroup { encoder: Arc::clone(encoder), month, index, frames, rows }
     }
 }
 
@@ -382,34 +355,21 @@ struct OpenFile {
 
 impl std::fmt::Debug for OpenFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OpenFile")
-            .field("path", &self.path)
-            .field("rows", &self.rows)
-            .finish_non_exhaustive()
+        f.debug_struct("OpenFile").field("path", &self.path).field("rows", &self.rows).finish_non_exhaustive()
     }
 }
 
 impl OpenFile {
     fn create(root: &Path, location: DataPath, encoder: &Encoder) -> Result<Self, WriteError> {
         let path = root.join(location.to_string());
-        let io_error = |source| WriteError::Io {
-            path: path.clone(),
-            source,
-        };
+        let io_error = |source| WriteError::Io { path: path.clone(), source };
         let directory = root.join(location.key().to_string());
         fs::create_dir_all(&directory).map_err(io_error)?;
         // Two dumps of one device would write the same file: that is an error, not a loss of rows.
-        let file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(io_error)?;
+        let file = fs::OpenOptions::new().write(true).create_new(true).open(&path).map_err(io_error)?;
         let writer = encoder
             .file_writer(HashingFile::new(file))
-            .map_err(|source| WriteError::Parquet {
-                path: path.clone(),
-                source,
-            })?;
+            .map_err(|source| WriteError::Parquet { path: path.clone(), source })?;
         Ok(Self {
             writer,
             location,
@@ -423,10 +383,7 @@ impl OpenFile {
     }
 
     fn write(&mut self, group: EncodedRowGroup) -> Result<(), WriteError> {
-        let parquet_error = |source| WriteError::Parquet {
-            path: self.path.clone(),
-            source,
-        };
+        let parquet_error = |source| WriteError::Parquet { path: self.path.clone(), source };
         let mut writer = self.writer.next_row_group().map_err(parquet_error)?;
         for chunk in group.chunks {
             chunk.append_to_row_group(&mut writer).map_err(parquet_error)?;
@@ -441,14 +398,11 @@ impl OpenFile {
     }
 
     fn close(self) -> Result<DataFile, WriteError> {
-        let file = self.writer.into_inner().map_err(|source| WriteError::Parquet {
-            path: self.path.clone(),
-            source,
-        })?;
-        let (bytes, sha256) = file.close().map_err(|source| WriteError::Io {
-            path: self.path,
-            source,
-        })?;
+        let file = self
+            .writer
+            .into_inner()
+            .map_err(|source| WriteError::Parquet { path: self.path.clone(), source })?;
+        let (bytes, sha256) = file.close().map_err(|source| WriteError::Io { path: self.path, source })?;
         let key = self.location.key();
         Ok(DataFile {
             path: self.location.to_string(),
@@ -475,11 +429,7 @@ struct HashingFile {
 
 impl HashingFile {
     fn new(file: fs::File) -> Self {
-        Self {
-            file: BufWriter::with_capacity(FILE_BUFFER_BYTES, file),
-            sha256: Sha256::new(),
-            bytes: 0,
-        }
+        Self { file: BufWriter::with_capacity(FILE_BUFFER_BYTES, file), sha256: Sha256::new(), bytes: 0 }
     }
 
     /// Makes the file durable and gives its size in bytes and its SHA-256, hexadecimal.

@@ -59,27 +59,17 @@ pub(crate) struct Rhythm<'a> {
 impl Timeline {
     /// Spreads `flows` over the capture: by the rhythm, with a mood for each day and a few outages.
     pub(crate) fn new(flows: u64, rhythm: &Rhythm<'_>, stream: &mut Stream) -> Self {
-        let moods: Vec<f64> = (0..=CAPTURE_DAYS + 1)
-            .map(|_| 0.75 + stream.unit() / 2.0)
-            .collect();
+        let moods: Vec<f64> = (0..=CAPTURE_DAYS + 1).map(|_| 0.75 + stream.unit() / 2.0).collect();
         let outages = outages(stream);
         let lively = |hour: i64| {
             let local = hour + 2 + JST_OFFSET_HOURS;
             let (day, clock) = (local / 24, local % 24);
-            let weekend = if (day + FIRST_WEEKDAY) % 7 >= 5 {
-                rhythm.weekend
-            } else {
-                1.0
-            };
+            let weekend = if (day + FIRST_WEEKDAY) % 7 >= 5 { rhythm.weekend } else { 1.0 };
             rhythm.hours[clock as usize] * weekend * moods[day as usize]
         };
         let load = |hour: i64, liveliness: f64| {
             let offline = outages.iter().any(|(from, to)| (*from..*to).contains(&hour));
-            if offline {
-                0.0
-            } else {
-                rhythm.steady + (1.0 - rhythm.steady) * liveliness
-            }
+            if offline { 0.0 } else { rhythm.steady + (1.0 - rhythm.steady) * liveliness }
         };
         let mut running = 0.0;
         let loads: Vec<(f64, f64)> = (0..CAPTURE_HOURS as i64)
@@ -94,20 +84,13 @@ impl Timeline {
             let due = (flows as f64 * (until / running)) as u64;
             let flows = due - given;
             given = due;
-            Hour {
-                flows,
-                liveliness: *liveliness,
-            }
+            Hour { flows, liveliness: *liveliness }
         });
         let mut hours: Vec<Hour> = hours.collect();
         if let Some(last) = hours.last_mut() {
             last.flows += flows - given; // rounding must not lose a flow
         }
-        Self {
-            hours,
-            hour: 0,
-            done: 0,
-        }
+        Self { hours, hour: 0, done: 0 }
     }
 
     /// The next export; never earlier than the one before.
@@ -214,10 +197,7 @@ mod tests {
     #[test]
     fn stamps_read_like_the_exporters() {
         let (mut stamps, mut out) = (TimeStamps::default(), Vec::new());
-        stamps.write(
-            days_from_civil(2019, 6, 25) * DAY + 9 * HOUR + 7 * 60_000 + 5_042,
-            &mut out,
-        );
+        stamps.write(days_from_civil(2019, 6, 25) * DAY + 9 * HOUR + 7 * 60_000 + 5_042, &mut out);
         assert_eq!(out, b"2019-06-25 09:07:05.042");
     }
 
@@ -225,11 +205,7 @@ mod tests {
     fn exports_are_in_order_complete_and_inside_the_capture() {
         for flows in [1, 20, 5_000, 100_000] {
             let mut stream = Stream::new(3, "clock");
-            let rhythm = Rhythm {
-                hours: &[1.0; 24],
-                weekend: 1.3,
-                steady: 0.4,
-            };
+            let rhythm = Rhythm { hours: &[1.0; 24], weekend: 1.3, steady: 0.4 };
             let mut timeline = Timeline::new(flows, &rhythm, &mut stream);
             let (mut count, mut before) = (0, CAPTURE_START);
             while let Some(tick) = timeline.next(&mut stream) {

@@ -127,14 +127,11 @@ impl<'p> Device<'p> {
         seed: u64,
         flows: u64,
     ) -> Result<Self, SampleError> {
-        let class = profiles
-            .classes
-            .get(&device.device_class)
-            .ok_or_else(|| SampleError::UnknownClass {
-                device: device.name.clone(),
-                class: device.device_class.clone(),
-                file: profiles.file.clone(),
-            })?;
+        let class = profiles.classes.get(&device.device_class).ok_or_else(|| SampleError::UnknownClass {
+            device: device.name.clone(),
+            class: device.device_class.clone(),
+            file: profiles.file.clone(),
+        })?;
         let class = class.get_ref();
         let mac = Mac::parse(&device.mac).ok_or_else(|| SampleError::Device {
             device: device.name.clone(),
@@ -146,10 +143,7 @@ impl<'p> Device<'p> {
         let mut stream = Stream::new(seed, &device.archive);
         let mut home = Home {
             own: OwnAddresses::of(mac),
-            stack: Stack {
-                timestamps: stream.one_in(2),
-                ecn: stream.one_in(5),
-            },
+            stack: Stack { timestamps: stream.one_in(2), ecn: stream.one_in(5) },
             services: &profiles.services,
             talks: Vec::new(),
         };
@@ -217,32 +211,15 @@ impl<'p> Device<'p> {
 
         let usual_trip = talk.round_trips[far];
         let timing = exchange.timing(usual_trip + stream.below(usual_trip / 8 + 2), stream);
-        let start = start_of_flow(
-            tick.at,
-            exchange.ending,
-            timing.duration as i64,
-            talk.beat,
-            stream,
-        );
+        let start = start_of_flow(tick.at, exchange.ending, timing.duration as i64, talk.beat, stream);
 
         let (near, far) = (&talk.near, &talk.far[far]);
-        let (source, destination) = if talk.from_device {
-            (near, far)
-        } else {
-            (far, near)
-        };
+        let (source, destination) = if talk.from_device { (near, far) } else { (far, near) };
         let (source_port, destination_port) = talk.ports(&mut self.ports, stream);
         let sequence = match talk.service.protocol {
             Protocol::Tcp => {
                 let bits = stream.bits();
-                [
-                    (bits >> 32) as u32,
-                    if exchange.reverse.packets > 0 {
-                        bits as u32
-                    } else {
-                        0
-                    },
-                ]
+                [(bits >> 32) as u32, if exchange.reverse.packets > 0 { bits as u32 } else { 0 }]
             }
             _ => [0, 0],
         };
@@ -341,10 +318,7 @@ impl<'p> Home<'p> {
             };
             let beat = talk.every_seconds.map(|period| {
                 let every = i64::from(period.0) * 1_000;
-                Beat {
-                    every,
-                    phase: stream.below(every as u64) as i64,
-                }
+                Beat { every, phase: stream.below(every as u64) as i64 }
             });
             weights.push((self.talks.len(), talk.weight.0 * (0.6 + stream.unit())));
             self.set_up(service.get_ref(), from_device, beat, stream);
@@ -387,11 +361,7 @@ impl<'p> Home<'p> {
             (false, true) => &self.own.link_local,
             (false, false) => &self.own.ipv4,
         };
-        let (closest, farthest) = if service.peer == Peer::Server {
-            (3, 240)
-        } else {
-            (0, 6)
-        };
+        let (closest, farthest) = if service.peer == Peer::Server { (3, 240) } else { (0, 6) };
         let talk = Talk {
             service,
             from_device,
@@ -400,9 +370,7 @@ impl<'p> Home<'p> {
             far_choice: Weighted::zipf(far.len()),
             round_trips: far.iter().map(|_| stream.spread(closest, farthest)).collect(),
             far,
-            habits: (0..HABITS)
-                .map(|_| Exchange::draw(service, self.stack, false, stream))
-                .collect(),
+            habits: (0..HABITS).map(|_| Exchange::draw(service, self.stack, false, stream)).collect(),
             habit_choice: Weighted::zipf(HABITS),
             beat,
         };
@@ -433,14 +401,9 @@ impl Talk<'_> {
 
 impl Mix {
     fn new(weights: &[(usize, f64)], talks: &[Talk<'_>]) -> Self {
-        let (beats, uses): (Vec<_>, Vec<_>) = weights
-            .iter()
-            .copied()
-            .partition(|(talk, _)| talks[*talk].beat.is_some());
-        Self {
-            beats: Choice::new(&beats),
-            uses: Choice::new(&uses),
-        }
+        let (beats, uses): (Vec<_>, Vec<_>) =
+            weights.iter().copied().partition(|(talk, _)| talks[*talk].beat.is_some());
+        Self { beats: Choice::new(&beats), uses: Choice::new(&uses) }
     }
 
     /// The share that runs by the clock in an average hour.
@@ -454,11 +417,7 @@ impl Mix {
     }
 
     fn pick(&self, liveliness: f64, stream: &mut Stream) -> usize {
-        let choice = if stream.chance(self.steady_at(liveliness)) {
-            &self.beats
-        } else {
-            &self.uses
-        };
+        let choice = if stream.chance(self.steady_at(liveliness)) { &self.beats } else { &self.uses };
         choice.talks[choice.table.pick(stream)]
     }
 }
@@ -466,27 +425,15 @@ impl Mix {
 impl Choice {
     fn new(weights: &[(usize, f64)]) -> Self {
         let talks = weights.iter().map(|(talk, _)| *talk).collect();
-        Self {
-            talks,
-            table: Weighted::new(weights.iter().map(|(_, weight)| *weight)),
-        }
+        Self { talks, table: Weighted::new(weights.iter().map(|(_, weight)| *weight)) }
     }
 }
 
 impl Ports {
     fn new(stream: &mut Stream) -> Self {
-        let (low, high) = if stream.one_in(2) {
-            (32_768, 60_999)
-        } else {
-            (49_152, 65_535)
-        };
+        let (low, high) = if stream.one_in(2) { (32_768, 60_999) } else { (49_152, 65_535) };
         let next = stream.between(u64::from(low), u64::from(high)) as u16;
-        Self {
-            low,
-            high,
-            next,
-            random: stream.one_in(3),
-        }
+        Self { low, high, next, random: stream.one_in(3) }
     }
 
     fn next(&mut self, stream: &mut Stream) -> u16 {
@@ -494,11 +441,7 @@ impl Ports {
             return stream.between(u64::from(self.low), u64::from(self.high)) as u16;
         }
         let step = 1 + stream.below(2) as u16;
-        self.next = if self.high - self.next < step {
-            self.low
-        } else {
-            self.next + step
-        };
+        self.next = if self.high - self.next < step { self.low } else { self.next + step };
         self.next
     }
 }

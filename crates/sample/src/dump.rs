@@ -45,9 +45,7 @@ pub struct DumpWritten {
 pub(crate) fn part_names(archive: &str, parts: u32) -> Vec<String> {
     match parts {
         1 => vec![format!("{archive}.tar.gz")],
-        _ => (0..parts)
-            .map(|part| format!("{archive}.tar.gz{part:02}"))
-            .collect(),
+        _ => (0..parts).map(|part| format!("{archive}.tar.gz{part:02}")).collect(),
     }
 }
 
@@ -70,10 +68,7 @@ pub(crate) fn write<'p, E: From<io::Error>>(
     };
     let file = fs::OpenOptions::new().write(true).create_new(true).open(&whole)?;
     // No file name and no time in the gzip header; "unknown" instead of this operating system.
-    let mut gzip = GzBuilder::new()
-        .mtime(0)
-        .operating_system(255)
-        .write(file, Compression::new(6));
+    let mut gzip = GzBuilder::new().mtime(0).operating_system(255).write(file, Compression::new(6));
     gzip.write_all(header(archive, json_bytes)?.as_bytes())?;
     let totals = play(replay()?, &mut gzip)?;
     // Pad the entry, then end the archive with two empty blocks.
@@ -82,11 +77,7 @@ pub(crate) fn write<'p, E: From<io::Error>>(
     gzip.finish()?;
     let archive_bytes = fs::metadata(&whole)?.len();
     if parts.len() > 1 {
-        split(
-            &whole,
-            archive_bytes,
-            parts.iter().map(|part| directory.join(part)).collect(),
-        )?;
+        split(&whole, archive_bytes, parts.iter().map(|part| directory.join(part)).collect())?;
     }
     Ok(DumpWritten {
         archive: archive.to_owned(),

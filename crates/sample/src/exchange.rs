@@ -107,9 +107,7 @@ impl Exchange {
             exchange.ending = Ending::Eof;
         }
         let packets = exchange.forward.packets + exchange.reverse.packets;
-        exchange.duration_ms = exchange
-            .duration_ms
-            .clamp(1, LONGEST_GAP_MS * (packets - 1).max(1));
+        exchange.duration_ms = exchange.duration_ms.clamp(1, LONGEST_GAP_MS * (packets - 1).max(1));
         exchange
     }
 
@@ -135,12 +133,7 @@ impl Exchange {
             }
         };
         let reverse_delta = if self.reverse.packets == 0 { 0 } else { round_trip };
-        Timing {
-            duration,
-            reverse_delta,
-            forward_span,
-            reverse_span,
-        }
+        Timing { duration, reverse_delta, forward_span, reverse_span }
     }
 
     fn datagrams(service: &Service, active: bool, answered: bool, stream: &mut Stream) -> Self {
@@ -156,22 +149,13 @@ impl Exchange {
         let forward = Side::of_datagrams(packets, service.payload, header, stream);
         let mut reverse = Side::default();
         if let Some(replies) = service.replies.filter(|_| answered) {
-            let count = if active {
-                share_of(packets, stream)
-            } else {
-                stream.spread(replies.low, replies.high)
-            };
+            let count =
+                if active { share_of(packets, stream) } else { stream.spread(replies.low, replies.high) };
             let payload = service.reply_payload.unwrap_or(service.payload);
             reverse = Side::of_datagrams(count, payload, header, stream);
         }
         let ending = if active { Ending::Active } else { Ending::Idle };
-        Self::assemble(
-            forward,
-            reverse,
-            ending,
-            span(service.duration_ms, stream),
-            stream,
-        )
+        Self::assemble(forward, reverse, ending, span(service.duration_ms, stream), stream)
     }
 
     fn tcp(service: &Service, stack: Stack, active: bool, cut_short: bool, stream: &mut Stream) -> Self {
@@ -183,11 +167,7 @@ impl Exchange {
         let one_sided = stream.chance(service.one_sided.0).then(|| stream.one_in(2));
         let (talks, answers) = (one_sided != Some(false), one_sided != Some(true));
         let with_payload = |count: u64, any: bool, stream: &mut Stream| {
-            if any {
-                stream.between(count.div_ceil(3), count * 2 / 3)
-            } else {
-                0
-            }
+            if any { stream.between(count.div_ceil(3), count * 2 / 3) } else { 0 }
         };
         let mut forward = Side::of_segments(
             packets,
@@ -227,24 +207,14 @@ impl Exchange {
             (false, true) => Ending::Closed,
             (false, false) => Ending::Idle,
         };
-        Self::assemble(
-            forward,
-            reverse,
-            ending,
-            span(service.duration_ms, stream),
-            stream,
-        )
+        Self::assemble(forward, reverse, ending, span(service.duration_ms, stream), stream)
     }
 
     /// Nobody answers: a SYN and its repetitions, a straggler of a connection long closed, or data into the void.
     fn tcp_unanswered(service: &Service, stack: Stack, stream: &mut Stream) -> Self {
         let none = Span::default();
         // Towards a port of its own choosing a server opens nothing; it only speaks into what was open before.
-        let outcomes = if service.initiator == Initiator::Server {
-            3
-        } else {
-            10
-        };
+        let outcomes = if service.initiator == Initiator::Server { 3 } else { 10 };
         let (forward, ending, duration) = match stream.below(outcomes) {
             0 => {
                 let count = stream.between(1, 5);
@@ -264,11 +234,7 @@ impl Exchange {
                 side.open(SYN);
                 side.union_flags = if count > 1 { SYN } else { 0 };
                 // The wait doubles with every repetition.
-                (
-                    side,
-                    Ending::Idle,
-                    ((1 << (count - 1)) - 1) * 1_000 + stream.below(40),
-                )
+                (side, Ending::Idle, ((1 << (count - 1)) - 1) * 1_000 + stream.below(40))
             }
         };
         Self::assemble(forward, Side::default(), ending, duration, stream)
@@ -336,12 +302,7 @@ impl Side {
 
     /// The payload: one first packet, then a common size and a big one.
     fn sized(packets: u64, non_empty: u64, payload: Span, stream: &mut Stream) -> Self {
-        let mut side = Self {
-            packets,
-            non_empty,
-            gap_deviation: stream.between(8, 160),
-            ..Self::default()
-        };
+        let mut side = Self { packets, non_empty, gap_deviation: stream.between(8, 160), ..Self::default() };
         let uniform = non_empty == packets || non_empty == 0;
         if non_empty == 0 {
             side.attributes = if uniform && packets > 1 { SAME_SIZE } else { 0 };
@@ -379,11 +340,7 @@ impl Side {
 
 /// Packets the initiator sends.
 fn packets(service: &Service, active: bool, stream: &mut Stream) -> u64 {
-    let range = if active {
-        service.active_packets
-    } else {
-        service.packets
-    };
+    let range = if active { service.active_packets } else { service.packets };
     stream.spread(range.low, range.high)
 }
 

@@ -73,21 +73,13 @@ pub fn generate(
     on_dump: &(dyn Fn(&DumpWritten) + Sync),
 ) -> Result<Vec<DumpWritten>, SampleError> {
     if !(options.scale > 0.0 && options.scale <= LARGEST_SCALE) {
-        return Err(SampleError::Scale {
-            scale: options.scale,
-            max: LARGEST_SCALE,
-        });
+        return Err(SampleError::Scale { scale: options.scale, max: LARGEST_SCALE });
     }
     check(devices, profiles)?;
-    let failed = |source| SampleError::Write {
-        path: output.to_owned(),
-        source,
-    };
+    let failed = |source| SampleError::Write { path: output.to_owned(), source };
     fs::create_dir_all(output).map_err(failed)?;
     if fs::read_dir(output).map_err(failed)?.next().is_some() {
-        return Err(SampleError::OutputNotEmpty {
-            path: output.to_owned(),
-        });
+        return Err(SampleError::OutputNotEmpty { path: output.to_owned() });
     }
     let written = write_all(devices, profiles, options, output, on_dump).and_then(|dumps| {
         let text = catalogue::text(devices, &dumps)?;
@@ -109,12 +101,7 @@ fn scaled(records: u64, scale: f64) -> u64 {
 fn check(devices: &[SampleDevice], profiles: &Profiles) -> Result<(), SampleError> {
     let mut archives = BTreeSet::new();
     for device in devices {
-        let refuse = |reason: String| {
-            Err(SampleError::Device {
-                device: device.name.clone(),
-                reason,
-            })
-        };
+        let refuse = |reason: String| Err(SampleError::Device { device: device.name.clone(), reason });
         let archive = device.archive.as_str();
         let plain = !archive.is_empty()
             && archive.len() < 90
@@ -157,10 +144,7 @@ fn write_all(
                 Ok(dump) => on_dump(dump),
                 Err(_) => stop.store(true, Ordering::Relaxed),
             }
-            results
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .push((*place, result));
+            results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((*place, result));
         }
     };
     thread::scope(|scope| {
@@ -169,9 +153,7 @@ fn write_all(
         }
         work();
     });
-    let mut results = results
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     results.sort_by_key(|(place, _)| *place);
     results.into_iter().map(|(_, result)| result).collect()
 }
@@ -188,10 +170,7 @@ fn write_one(
     })
     .map_err(|failure| match failure {
         Failure::Sample(error) => error,
-        Failure::Io(source) => SampleError::Write {
-            path: output.to_owned(),
-            source,
-        },
+        Failure::Io(source) => SampleError::Write { path: output.to_owned(), source },
     })
 }
 

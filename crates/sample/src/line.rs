@@ -41,8 +41,7 @@ impl Lines {
         self.text("{\"flows\":{\"flowStartMilliseconds\":\"");
         self.stamps.write(flow.start, &mut self.bytes);
         self.text("\",\"flowEndMilliseconds\":\"");
-        self.stamps
-            .write(flow.start + timing.duration as i64, &mut self.bytes);
+        self.stamps.write(flow.start + timing.duration as i64, &mut self.bytes);
         self.text("\",\"flowDurationMilliseconds\":");
         self.seconds(timing.duration);
         self.text(",\"reverseFlowDeltaMilliseconds\":");
@@ -82,15 +81,9 @@ impl Lines {
         self.text("\",\"reverseUnionTCPFlags\":\"");
         self.flags(reverse.union_flags);
         self.text("\",\"tcpSequenceNumber\":\"0x");
-        flow.sequence[0]
-            .to_be_bytes()
-            .iter()
-            .for_each(|byte| self.hex_byte(*byte));
+        flow.sequence[0].to_be_bytes().iter().for_each(|byte| self.hex_byte(*byte));
         self.text("\",\"reverseTcpSequenceNumber\":\"0x");
-        flow.sequence[1]
-            .to_be_bytes()
-            .iter()
-            .for_each(|byte| self.hex_byte(*byte));
+        flow.sequence[1].to_be_bytes().iter().for_each(|byte| self.hex_byte(*byte));
         self.text("\",\"ingressInterface\":0,\"egressInterface\":0,\"vlanId\":\"0x000\",\"silkAppLabel\":0,\"ipClassOfService\":\"0x");
         self.hex_byte(flow.class_of_service);
         self.text("\",\"flowEndReason\":\"");
@@ -188,22 +181,19 @@ impl Lines {
     }
 
     fn number(&mut self, value: u64) {
-        self.bytes
-            .extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        self.bytes.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
     /// Milliseconds, as seconds with three decimals.
     fn seconds(&mut self, millis: u64) {
         self.number(millis / 1_000);
         let digit = |value: u64| b'0' + (value % 10) as u8;
-        self.bytes
-            .extend_from_slice(&[b'.', digit(millis / 100), digit(millis / 10), digit(millis)]);
+        self.bytes.extend_from_slice(&[b'.', digit(millis / 100), digit(millis / 10), digit(millis)]);
     }
 
     fn hex_byte(&mut self, byte: u8) {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        self.bytes
-            .extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        self.bytes.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
 
     /// The letters of the set flags in the exporter's order, `0` for none.
@@ -220,12 +210,7 @@ impl Lines {
         if flags == 0 {
             self.bytes.push(b'0');
         }
-        self.bytes.extend(
-            LETTERS
-                .iter()
-                .filter(|(bit, _)| flags & bit != 0)
-                .map(|(_, letter)| *letter),
-        );
+        self.bytes.extend(LETTERS.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, letter)| *letter));
     }
 }
 
@@ -241,10 +226,6 @@ impl Totals {
 /// Average gap between the packets of one direction, and its deviation.
 fn gaps(side: &Side, span: u64) -> (u64, u64) {
     let average = span.checked_div(side.packets - 1).unwrap_or(0);
-    let deviation = if side.packets > 2 {
-        average * side.gap_deviation / 128
-    } else {
-        0
-    };
+    let deviation = if side.packets > 2 { average * side.gap_deviation / 128 } else { 0 };
     (average, deviation)
 }

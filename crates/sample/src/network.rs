@@ -51,10 +51,7 @@ impl Endpoint {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => exported_ipv6(ip),
         };
-        Self {
-            ip,
-            mac: mac.exported(),
-        }
+        Self { ip, mac: mac.exported() }
     }
 
     /// A group address; its MAC follows from it.
@@ -90,18 +87,13 @@ impl Endpoint {
     /// The `n`-th other host of the home network.
     pub(crate) fn lan_host(n: u8) -> Self {
         let n = n % LAN_HOSTS;
-        Self::new(
-            Ipv4Addr::new(192, 168, 1, 11 + n),
-            Mac([0x02, 0x4c, 0x4b, 0x00, 0x01, n]),
-        )
+        Self::new(Ipv4Addr::new(192, 168, 1, 11 + n), Mac([0x02, 0x4c, 0x4b, 0x00, 0x01, n]))
     }
 
     /// Up to `count` different hosts of the home network.
     pub(crate) fn lan_hosts(count: usize, stream: &mut Stream) -> Vec<Self> {
         let first = stream.below(u64::from(LAN_HOSTS)) as u8;
-        (0..count.clamp(1, usize::from(LAN_HOSTS)))
-            .map(|n| Self::lan_host(first + n as u8))
-            .collect()
+        (0..count.clamp(1, usize::from(LAN_HOSTS))).map(|n| Self::lan_host(first + n as u8)).collect()
     }
 
     /// `count` different servers on the Internet; their frames carry the router's MAC.
@@ -119,10 +111,7 @@ impl Endpoint {
                 addresses.push(address);
             }
         }
-        addresses
-            .into_iter()
-            .map(|address| Self::new(address, ROUTER_MAC))
-            .collect()
+        addresses.into_iter().map(|address| Self::new(address, ROUTER_MAC)).collect()
     }
 }
 
@@ -145,16 +134,8 @@ impl OwnAddresses {
         let [a, b, c, d, e, f] = mac.0;
         let pair = |high: u8, low: u8| u16::from_be_bytes([high, low]);
         let interface = [pair(a ^ 0x02, b), pair(c, 0xff), pair(0xfe, d), pair(e, f)];
-        let link_local = Ipv6Addr::new(
-            0xfe80,
-            0,
-            0,
-            0,
-            interface[0],
-            interface[1],
-            interface[2],
-            interface[3],
-        );
+        let link_local =
+            Ipv6Addr::new(0xfe80, 0, 0, 0, interface[0], interface[1], interface[2], interface[3]);
         let solicited = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, pair(0xff, d), interface[3]);
         Self {
             ipv4: Endpoint::new(Ipv4Addr::new(192, 168, 1, f.clamp(2, 254)), mac),
@@ -176,21 +157,12 @@ fn exported_ipv6(ip: Ipv6Addr) -> String {
             (run_start, run_length) = (start, length);
         }
     }
-    let padded = |groups: &[u16]| {
-        groups
-            .iter()
-            .map(|group| format!("{group:04x}"))
-            .collect::<Vec<_>>()
-            .join(":")
-    };
+    let padded =
+        |groups: &[u16]| groups.iter().map(|group| format!("{group:04x}")).collect::<Vec<_>>().join(":");
     if run_length < 2 {
         return padded(&groups);
     }
-    format!(
-        "{}::{}",
-        padded(&groups[..run_start]),
-        padded(&groups[run_start + run_length..])
-    )
+    format!("{}::{}", padded(&groups[..run_start]), padded(&groups[run_start + run_length..]))
 }
 
 #[cfg(test)]
@@ -203,10 +175,7 @@ mod tests {
         assert_eq!(exported("ff02::16"), "ff02::0016");
         assert_eq!(exported("::"), "::");
         assert_eq!(exported("fe80::2a2:1ff:fe09:987"), "fe80::02a2:01ff:fe09:0987");
-        assert_eq!(
-            exported("2001:db8:1:0:2:3:4:5"),
-            "2001:0db8:0001:0000:0002:0003:0004:0005"
-        );
+        assert_eq!(exported("2001:db8:1:0:2:3:4:5"), "2001:0db8:0001:0000:0002:0003:0004:0005");
     }
 
     #[test]
@@ -227,13 +196,7 @@ mod tests {
 
     #[test]
     fn bad_macs_are_refused() {
-        for text in [
-            "",
-            "02:00:5e:10:20",
-            "02:00:5e:10:20:3",
-            "02:00:5e:10:20:zz",
-            "02:00:5e:10:20:30:",
-        ] {
+        for text in ["", "02:00:5e:10:20", "02:00:5e:10:20:3", "02:00:5e:10:20:zz", "02:00:5e:10:20:30:"] {
             assert_eq!(Mac::parse(text), None, "{text}");
         }
     }

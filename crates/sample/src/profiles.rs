@@ -182,9 +182,7 @@ impl<'de> Deserialize<'de> for Share {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match f64::deserialize(deserializer)? {
             share if (0.0..=1.0).contains(&share) => Ok(Self(share)),
-            share => Err(D::Error::custom(format_args!(
-                "{share} is no share: give a number from 0 to 1"
-            ))),
+            share => Err(D::Error::custom(format_args!("{share} is no share: give a number from 0 to 1"))),
         }
     }
 }
@@ -197,9 +195,7 @@ impl<'de> Deserialize<'de> for Factor {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match f64::deserialize(deserializer)? {
             factor if (0.01..=10_000.0).contains(&factor) => Ok(Self(factor)),
-            factor => Err(D::Error::custom(format_args!(
-                "{factor} is not a number from 0.01 to 10000"
-            ))),
+            factor => Err(D::Error::custom(format_args!("{factor} is not a number from 0.01 to 10000"))),
         }
     }
 }
@@ -214,9 +210,7 @@ impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match u16::deserialize(deserializer)? {
             seconds if (1..=900).contains(&seconds) => Ok(Self(seconds)),
-            seconds => Err(D::Error::custom(format_args!(
-                "a period of {seconds} s is not within 1 to 900"
-            ))),
+            seconds => Err(D::Error::custom(format_args!("a period of {seconds} s is not within 1 to 900"))),
         }
     }
 }
@@ -253,15 +247,8 @@ fn packets_of_a_cut() -> Span {
 pub fn parse_profiles(toml_text: &str, file: &str) -> Result<Profiles, SampleError> {
     let at = |span: Option<Range<usize>>, message: String| {
         let before = span.map_or(0, |span| span.start).min(toml_text.len());
-        let line = 1 + toml_text.as_bytes()[..before]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count();
-        SampleError::Profiles {
-            file: file.to_owned(),
-            line,
-            message,
-        }
+        let line = 1 + toml_text.as_bytes()[..before].iter().filter(|byte| **byte == b'\n').count();
+        SampleError::Profiles { file: file.to_owned(), line, message }
     };
     let mut profiles: Profiles =
         toml::from_str(toml_text).map_err(|error| at(error.span(), error.message().trim().to_owned()))?;
@@ -369,44 +356,29 @@ mod tests {
 
     fn mistake(find: &str, replace: &str) -> String {
         assert!(SHIPPED.contains(find), "{find}");
-        parse_profiles(&SHIPPED.replacen(find, replace, 1), "sample.toml")
-            .expect_err(replace)
-            .to_string()
+        parse_profiles(&SHIPPED.replacen(find, replace, 1), "sample.toml").expect_err(replace).to_string()
     }
 
     #[test]
     fn the_shipped_profiles_are_valid_and_use_every_service() {
         let profiles = parse_profiles(SHIPPED, "sample.toml").expect("valid profiles");
         let talks = profiles.classes.values().map(Spanned::get_ref).flat_map(|class| {
-            class
-                .from_device
-                .iter()
-                .chain(&class.to_device)
-                .map(|talk| talk.service.get_ref())
+            class.from_device.iter().chain(&class.to_device).map(|talk| talk.service.get_ref())
         });
         let used: std::collections::BTreeSet<_> = talks.collect();
-        assert_eq!(
-            used.into_iter().collect::<Vec<_>>(),
-            profiles.services.keys().collect::<Vec<_>>()
-        );
+        assert_eq!(used.into_iter().collect::<Vec<_>>(), profiles.services.keys().collect::<Vec<_>>());
     }
 
     #[test]
     fn mistakes_name_file_line_and_key() {
-        let line = 1 + SHIPPED
-            .lines()
-            .position(|line| line == "[service.https]")
-            .expect("a service");
+        let line = 1 + SHIPPED.lines().position(|line| line == "[service.https]").expect("a service");
         let unknown = mistake("[service.https]\n", "[service.https]\ncolour = 1\n");
         assert!(
             unknown.starts_with(&format!("sample.toml:{}: unknown field `colour`", line + 1)),
             "{unknown}"
         );
         let range = mistake("[service.https]\n", "[service.https]\nactive_packets = [9, 8]\n");
-        assert!(
-            range.starts_with(&format!("sample.toml:{}: [9, 8] is no range", line + 1)),
-            "{range}"
-        );
+        assert!(range.starts_with(&format!("sample.toml:{}: [9, 8] is no range", line + 1)), "{range}");
         let share = mistake("inbound = ", "inbound = 1");
         assert!(share.contains("is no share"), "{share}");
     }
@@ -415,14 +387,8 @@ mod tests {
     fn names_that_lead_nowhere_are_mistakes() {
         let missing = mistake("service = \"https\"", "service = \"htps\"");
         assert!(missing.ends_with("there is no service 'htps'"), "{missing}");
-        let absurd = mistake(
-            "to_device = [",
-            "to_device = [ { service = \"mdns\", weight = 1 },",
-        );
-        assert!(
-            absurd.ends_with("nobody can start 'mdns' towards the device"),
-            "{absurd}"
-        );
+        let absurd = mistake("to_device = [", "to_device = [ { service = \"mdns\", weight = 1 },");
+        assert!(absurd.ends_with("nobody can start 'mdns' towards the device"), "{absurd}");
         let late = mistake("drift = { day = ", "drift = { day = 1000");
         assert!(late.contains("after the capture's"), "{late}");
     }

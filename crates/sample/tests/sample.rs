@@ -12,11 +12,7 @@ use support::Flow;
 
 mod support;
 
-const SMALL: SampleOptions = SampleOptions {
-    scale: 0.001,
-    seed: 7,
-    jobs: 2,
-};
+const SMALL: SampleOptions = SampleOptions { scale: 0.001, seed: 7, jobs: 2 };
 
 const ALWAYS: &str = "flowStartMilliseconds flowEndMilliseconds flowDurationMilliseconds \
     reverseFlowDeltaMilliseconds protocolIdentifier sourceIPv4Address sourceTransportPort packetTotalCount \
@@ -38,20 +34,12 @@ fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = fs::read_dir(directory).expect("a directory");
     files
         .map(|file| file.expect("an entry"))
-        .map(|file| {
-            (
-                file.file_name().into_string().expect("a name"),
-                fs::read(file.path()).expect("bytes"),
-            )
-        })
+        .map(|file| (file.file_name().into_string().expect("a name"), fs::read(file.path()).expect("bytes")))
         .collect()
 }
 
 fn device(archive: &str) -> SampleDevice {
-    support::devices()
-        .into_iter()
-        .find(|device| device.archive == archive)
-        .expect("a device")
+    support::devices().into_iter().find(|device| device.archive == archive).expect("a device")
 }
 
 #[test]
@@ -99,28 +87,18 @@ fn every_line_has_the_form_of_the_exporter() {
             check_form(&flow, line);
             packets += flow.number("packetTotalCount") + flow.number("reversePacketTotalCount");
             initiated += u64::from(flow.text("sourceMacAddress") == format!("{}:", device.mac));
-            assert!(
-                flow.end() + 37 * 60_000 >= latest,
-                "more than 37 minutes out of order: {line}"
-            );
+            assert!(flow.end() + 37 * 60_000 >= latest, "more than 37 minutes out of order: {line}");
             latest = latest.max(flow.end());
         }
         assert_eq!(
             (flows.len() as u64, packets, initiated),
             (dump.records, dump.packets, dump.device_initiated)
         );
-        let trailer: Vec<Value> = trailer
-            .iter()
-            .map(|line| serde_json::from_str(line).expect("a trailer"))
-            .collect();
+        let trailer: Vec<Value> =
+            trailer.iter().map(|line| serde_json::from_str(line).expect("a trailer")).collect();
         assert_eq!(trailer[0]["stats"]["exportedFlowTotalCount"], dump.records);
         assert_eq!(trailer[0]["stats"]["packetTotalCount"], packets);
-        assert_eq!(
-            trailer[1]["tombstone"]["tombstoneAccessList"]
-                .as_array()
-                .map(Vec::len),
-            Some(2)
-        );
+        assert_eq!(trailer[1]["tombstone"]["tombstoneAccessList"].as_array().map(Vec::len), Some(2));
     }
 }
 
@@ -145,145 +123,69 @@ fn check_form(flow: &Flow, line: &str) {
         _ => true,
     });
     assert_eq!(flow.keys, expected, "{line}");
-    assert!(
-        [31, 43, 52, 53, 54].contains(&flow.keys.len()),
-        "{} keys: {line}",
-        flow.keys.len()
-    );
+    assert!([31, 43, 52, 53, 54].contains(&flow.keys.len()), "{} keys: {line}", flow.keys.len());
 
-    assert_eq!(
-        flow.seconds("flowDurationMilliseconds"),
-        flow.duration(),
-        "{line}"
-    );
-    assert!(
-        flow.seconds("reverseFlowDeltaMilliseconds") <= flow.duration(),
-        "{line}"
-    );
+    assert_eq!(flow.seconds("flowDurationMilliseconds"), flow.duration(), "{line}");
+    assert!(flow.seconds("reverseFlowDeltaMilliseconds") <= flow.duration(), "{line}");
     assert!(flow.duration() <= 1_800_500, "{line}");
     assert!(line.contains(&format!(
         "\"flowDurationMilliseconds\":{}.{:03},",
         flow.duration() / 1_000,
         flow.duration() % 1_000
     )));
-    let (first, last) = (
-        &flow.text("flowStartMilliseconds")[..10],
-        &flow.text("flowEndMilliseconds")[..10],
-    );
+    let (first, last) = (&flow.text("flowStartMilliseconds")[..10], &flow.text("flowEndMilliseconds")[..10]);
     assert!(first >= "2019-06-25" && last <= "2019-10-10", "{line}");
 
     for key in ["sourceMacAddress", "destinationMacAddress"] {
-        assert!(
-            flow.text(key).len() == 18 && flow.text(key).ends_with(':'),
-            "{line}"
-        );
+        assert!(flow.text(key).len() == 18 && flow.text(key).ends_with(':'), "{line}");
     }
-    for key in [
-        "initialTCPFlags",
-        "unionTCPFlags",
-        "reverseInitialTCPFlags",
-        "reverseUnionTCPFlags",
-    ] {
-        let places: Vec<_> = flow
-            .text(key)
-            .chars()
-            .map(|letter| "ECUAPRSF".find(letter))
-            .collect();
+    for key in ["initialTCPFlags", "unionTCPFlags", "reverseInitialTCPFlags", "reverseUnionTCPFlags"] {
+        let places: Vec<_> = flow.text(key).chars().map(|letter| "ECUAPRSF".find(letter)).collect();
         let ordered = places.is_sorted() && places.iter().all(Option::is_some);
         assert!(flow.text(key) == "0" || (protocol == 6 && ordered), "{line}");
     }
-    assert!(
-        flow.number("packetTotalCount") > 1 || flow.text("unionTCPFlags") == "0",
-        "{line}"
-    );
+    assert!(flow.number("packetTotalCount") > 1 || flow.text("unionTCPFlags") == "0", "{line}");
     assert!(replies > 1 || flow.text("reverseUnionTCPFlags") == "0", "{line}");
-    assert_eq!(
-        flow.text("tcpSequenceNumber") == "0x00000000",
-        protocol != 6,
-        "{line}"
-    );
+    assert_eq!(flow.text("tcpSequenceNumber") == "0x00000000", protocol != 6, "{line}");
     assert_eq!(
         flow.text("reverseTcpSequenceNumber") == "0x00000000",
         protocol != 6 || replies == 0,
         "{line}"
     );
     assert_eq!(flow.text("vlanId"), "0x000");
-    assert_eq!(
-        (flow.text("ipClassOfService").len(), flow.text("collectorName")),
-        (4, "C1")
-    );
+    assert_eq!((flow.text("ipClassOfService").len(), flow.text("collectorName")), (4, "C1"));
     assert!(["idle", "active", "eof", ""].contains(&flow.text("flowEndReason")));
-    assert!(
-        !flow.text("flowEndReason").is_empty() || protocol == 6,
-        "only TCP is closed: {line}"
-    );
+    assert!(!flow.text("flowEndReason").is_empty() || protocol == 6, "only TCP is closed: {line}");
     check_addresses(flow, protocol, line);
 }
 
 fn check_addresses(flow: &Flow, protocol: u64, line: &str) {
-    let (source, destination) = (
-        flow.text("sourceIPv4Address"),
-        flow.text("destinationIPv4Address"),
-    );
-    let (source_port, destination_port) = (
-        flow.number("sourceTransportPort"),
-        flow.number("destinationTransportPort"),
-    );
+    let (source, destination) = (flow.text("sourceIPv4Address"), flow.text("destinationIPv4Address"));
+    let (source_port, destination_port) =
+        (flow.number("sourceTransportPort"), flow.number("destinationTransportPort"));
     match protocol {
         1 => assert!(source_port < 256 && destination_port < 256, "{line}"),
         2 => assert_eq!((source_port, destination_port), (0, 0), "{line}"),
         58 => assert!(source_port == 0 && destination_port >= 128 * 256, "{line}"),
         _ => assert!(source_port > 0 && destination_port > 0, "{line}"),
     }
-    assert_eq!(
-        protocol == 58,
-        source.contains(':') && destination.contains(':') && protocol != 17,
-        "{line}"
-    );
+    assert_eq!(protocol == 58, source.contains(':') && destination.contains(':') && protocol != 17, "{line}");
     assert!(source != "0.0.0.0" && !destination.starts_with("::"), "{line}");
     for address in [source, destination] {
         let groups: Vec<_> = address.split(':').collect();
-        assert!(
-            groups.len() == 1 || groups.iter().all(|group| matches!(group.len(), 0 | 4)),
-            "{line}"
-        );
-        let known = [
-            "192.168.1.",
-            "192.0.2.",
-            "198.51.100.",
-            "203.0.113.",
-            "198.18.",
-            "198.19.",
-            "224.",
-            "239.",
-        ];
+        assert!(groups.len() == 1 || groups.iter().all(|group| matches!(group.len(), 0 | 4)), "{line}");
+        let known =
+            ["192.168.1.", "192.0.2.", "198.51.100.", "203.0.113.", "198.18.", "198.19.", "224.", "239."];
         let known = known.iter().any(|prefix| address.starts_with(prefix));
-        assert!(
-            groups.len() > 1 || known || address == "255.255.255.255",
-            "a real host? {line}"
-        );
+        assert!(groups.len() > 1 || known || address == "255.255.255.255", "a real host? {line}");
     }
     let mac = flow.text("destinationMacAddress");
     if destination.starts_with("ff02:") {
         let tail: String = mac[6..17].split(':').collect();
-        assert!(
-            mac.starts_with("33:33:") && destination.replace(':', "").ends_with(&tail[4..]),
-            "{line}"
-        );
-    } else if let Some(rest) = destination
-        .strip_prefix("224.")
-        .or(destination.strip_prefix("239."))
-    {
-        let octets: Vec<u8> = rest
-            .split('.')
-            .map(|octet| octet.parse().expect("an octet"))
-            .collect();
-        let expected = format!(
-            "01:00:5e:{:02x}:{:02x}:{:02x}:",
-            octets[0] & 0x7f,
-            octets[1],
-            octets[2]
-        );
+        assert!(mac.starts_with("33:33:") && destination.replace(':', "").ends_with(&tail[4..]), "{line}");
+    } else if let Some(rest) = destination.strip_prefix("224.").or(destination.strip_prefix("239.")) {
+        let octets: Vec<u8> = rest.split('.').map(|octet| octet.parse().expect("an octet")).collect();
+        let expected = format!("01:00:5e:{:02x}:{:02x}:{:02x}:", octets[0] & 0x7f, octets[1], octets[2]);
         assert_eq!(mac, expected, "{line}");
     } else if destination.ends_with(".255") {
         assert_eq!(mac, "ff:ff:ff:ff:ff:ff:", "{line}");
@@ -297,48 +199,23 @@ fn check_side(flow: &Flow, prefix: &str, line: &str) {
         _ => format!("{prefix}{}{}", key[..1].to_uppercase(), &key[1..]),
     };
     let number = |key: &str| flow.number(&named(key));
-    let (packets, filled, data) = (
-        number("packetTotalCount"),
-        number("nonEmptyPacketCount"),
-        number("dataByteCount"),
-    );
-    assert!(
-        filled <= packets && number("smallPacketCount") + number("largePacketCount") <= filled,
-        "{line}"
-    );
+    let (packets, filled, data) =
+        (number("packetTotalCount"), number("nonEmptyPacketCount"), number("dataByteCount"));
+    assert!(filled <= packets && number("smallPacketCount") + number("largePacketCount") <= filled, "{line}");
     assert!(number("octetTotalCount") >= data + packets * 24, "{line}");
-    assert!(
-        number("firstNonEmptyPacketSize") <= number("maxPacketSize"),
-        "{line}"
-    );
-    assert!(
-        number("maxPacketSize") <= data && data <= number("maxPacketSize") * filled,
-        "{line}"
-    );
-    let mean = flow
-        .has(&named("bytesPerPacket"))
-        .then(|| number("bytesPerPacket"));
+    assert!(number("firstNonEmptyPacketSize") <= number("maxPacketSize"), "{line}");
+    assert!(number("maxPacketSize") <= data && data <= number("maxPacketSize") * filled, "{line}");
+    let mean = flow.has(&named("bytesPerPacket")).then(|| number("bytesPerPacket"));
     assert_eq!(mean, data.checked_div(filled), "{line}");
-    assert!(
-        number("averageInterarrivalTime") * (packets - 1) <= flow.duration(),
-        "{line}"
-    );
+    assert!(number("averageInterarrivalTime") * (packets - 1) <= flow.duration(), "{line}");
     assert!(packets > 1 || number("averageInterarrivalTime") == 0, "{line}");
     let same_size = flow.hex(&named("flowAttributes")) & 1 == 1;
-    assert!(
-        !same_size || (packets > 1 && number("standardDeviationPayloadLength") == 0),
-        "{line}"
-    );
+    assert!(!same_size || (packets > 1 && number("standardDeviationPayloadLength") == 0), "{line}");
 
-    let answers = if flow.has("reverseNonEmptyPacketCount") {
-        flow.number("reverseNonEmptyPacketCount")
-    } else {
-        0
-    };
-    let (asked, directions) = (
-        flow.number("nonEmptyPacketCount"),
-        flow.hex("firstEightNonEmptyPacketDirections"),
-    );
+    let answers =
+        if flow.has("reverseNonEmptyPacketCount") { flow.number("reverseNonEmptyPacketCount") } else { 0 };
+    let (asked, directions) =
+        (flow.number("nonEmptyPacketCount"), flow.hex("firstEightNonEmptyPacketDirections"));
     let valid = (asked + answers).min(8);
     assert_eq!(directions >> valid, 0, "{line}");
     let backwards = u64::from(directions.count_ones());
@@ -355,10 +232,7 @@ fn all_awkward_cases_are_there_in_a_small_sample() {
         (initiated, flows) = (initiated + dump.device_initiated, flows + dump.records);
         let own = format!("{}:", device.mac);
         let mut latest = 0;
-        for flow in support::unpack(directory.path(), dump)
-            .lines()
-            .filter_map(Flow::read)
-        {
+        for flow in support::unpack(directory.path(), dump).lines().filter_map(Flow::read) {
             let protocol = flow.number("protocolIdentifier");
             seen.insert(format!("{} keys", flow.keys.len()));
             seen.insert(format!("{} keys, protocol {protocol}", flow.keys.len()));
@@ -444,10 +318,7 @@ fn all_awkward_cases_are_there_in_a_small_sample() {
     let missing: Vec<_> = awkward.iter().filter(|case| !seen.contains(**case)).collect();
     assert!(missing.is_empty(), "missing {missing:?} in {seen:?}");
     let share = initiated as f64 / flows as f64;
-    assert!(
-        (0.45..0.57).contains(&share),
-        "{share} of the flows are device-initiated"
-    );
+    assert!((0.45..0.57).contains(&share), "{share} of the flows are device-initiated");
     assert!(dumps.iter().any(|dump| dump.parts.len() == 3));
 }
 
@@ -456,24 +327,15 @@ fn the_catalogue_describes_what_was_written() {
     let directory = tempfile::tempdir().expect("a directory");
     let heard = Mutex::new(Vec::new());
     let devices = support::devices();
-    let dumps = generate(
-        &devices,
-        &support::profiles(),
-        &SMALL,
-        directory.path(),
-        &|dump| {
-            heard.lock().expect("no panic").push(dump.clone());
-        },
-    )
+    let dumps = generate(&devices, &support::profiles(), &SMALL, directory.path(), &|dump| {
+        heard.lock().expect("no panic").push(dump.clone());
+    })
     .expect("a sample");
     let catalogue = fs::read_to_string(directory.path().join("catalogue.toml")).expect("a catalogue");
     let expected: Vec<SampleDevice> = devices
         .iter()
         .zip(&dumps)
-        .map(|(device, dump)| SampleDevice {
-            records: dump.records,
-            ..device.clone()
-        })
+        .map(|(device, dump)| SampleDevice { records: dump.records, ..device.clone() })
         .collect();
     assert_eq!(support::devices_of(&catalogue), expected);
     let mut heard = heard.into_inner().expect("no panic");
@@ -525,47 +387,21 @@ fn what_cannot_be_written_is_refused_before_anything_is() {
         );
     }
     for archive in ["", "../up", "a/b", ".hidden"] {
-        let bad = SampleDevice {
-            archive: archive.to_owned(),
-            ..good.clone()
-        };
+        let bad = SampleDevice { archive: archive.to_owned(), ..good.clone() };
         assert!(refused(&[bad], SMALL).contains("cannot be the stem"), "{archive}");
     }
     assert!(refused(&[good.clone(), good.clone()], SMALL).contains("another device's"));
+    assert!(refused(&[SampleDevice { parts: 0, ..good.clone() }], SMALL).contains("0 parts"));
     assert!(
-        refused(
-            &[SampleDevice {
-                parts: 0,
-                ..good.clone()
-            }],
-            SMALL
-        )
-        .contains("0 parts")
+        refused(&[SampleDevice { mac: "80:c5".to_owned(), ..good.clone() }], SMALL).contains("not a MAC")
     );
-    assert!(
-        refused(
-            &[SampleDevice {
-                mac: "80:c5".to_owned(),
-                ..good.clone()
-            }],
-            SMALL
-        )
-        .contains("not a MAC")
-    );
-    let unknown = SampleDevice {
-        device_class: "toaster".to_owned(),
-        ..good
-    };
+    let unknown = SampleDevice { device_class: "toaster".to_owned(), ..good };
     assert!(refused(&[unknown], SMALL).contains("no profile for class 'toaster'"));
 }
 
 #[test]
 fn profiles_with_an_unknown_key_name_it_with_file_and_line() {
-    let error = parse_profiles("[service]\n[class]\n[colour]\n", "mine.toml")
-        .expect_err("refused")
-        .to_string();
-    assert!(
-        error.starts_with("mine.toml:3: unknown field `colour`"),
-        "{error}"
-    );
+    let error =
+        parse_profiles("[service]\n[class]\n[colour]\n", "mine.toml").expect_err("refused").to_string();
+    assert!(error.starts_with("mine.toml:3: unknown field `colour`"), "{error}");
 }

@@ -41,21 +41,18 @@ pub(crate) fn directions(
     let device = device.to_string();
     let mut counts = Directions::default();
     let (source, destination) = (source.str()?, destination.str()?);
-    let names = source
-        .iter()
-        .zip(destination.iter())
-        .map(|(source, destination)| {
-            let from = source == Some(device.as_str());
-            let to = destination == Some(device.as_str());
-            let (count, name) = match (from, to) {
-                (true, false) => (&mut counts.from_device, DIRECTION_NAMES[0]),
-                (false, true) => (&mut counts.to_device, DIRECTION_NAMES[1]),
-                (true, true) => (&mut counts.both, DIRECTION_NAMES[2]),
-                (false, false) => (&mut counts.neither, DIRECTION_NAMES[3]),
-            };
-            *count += 1;
-            name
-        });
+    let names = source.iter().zip(destination.iter()).map(|(source, destination)| {
+        let from = source == Some(device.as_str());
+        let to = destination == Some(device.as_str());
+        let (count, name) = match (from, to) {
+            (true, false) => (&mut counts.from_device, DIRECTION_NAMES[0]),
+            (false, true) => (&mut counts.to_device, DIRECTION_NAMES[1]),
+            (true, true) => (&mut counts.both, DIRECTION_NAMES[2]),
+            (false, false) => (&mut counts.neither, DIRECTION_NAMES[3]),
+        };
+        *count += 1;
+        name
+    });
     let column = StringChunked::from_iter_values(PlSmallStr::from_static(DIRECTION), names).into_column();
     Ok((column, counts))
 }

@@ -70,17 +70,8 @@ impl ColumnEvidence {
     #[must_use]
     pub fn new(field: &str) -> Self {
         let text = field_index(field).is_some_and(|i| FIELDS[i].kind.is_text());
-        let values = if text {
-            Values::Texts(Counts::default())
-        } else {
-            Values::Numbers(Counts::default())
-        };
-        Self {
-            field: field.to_owned(),
-            rows: 0,
-            nulls: 0,
-            values,
-        }
+        let values = if text { Values::Texts(Counts::default()) } else { Values::Numbers(Counts::default()) };
+        Self { field: field.to_owned(), rows: 0, nulls: 0, values }
     }
 
     /// The field's name.
@@ -146,9 +137,7 @@ impl ColumnEvidence {
         let kind = field_index(&self.field).map(|i| FIELDS[i].kind);
         let (distinct, is_estimate, top) = match &self.values {
             Values::Numbers(counts) => {
-                let top = counts
-                    .top()
-                    .map(|(value, rows)| (number_text(*value, kind), rows));
+                let top = counts.top().map(|(value, rows)| (number_text(*value, kind), rows));
                 (counts.distinct(), counts.sketch.is_some(), top)
             }
             Values::Texts(counts) => {
@@ -174,10 +163,7 @@ impl EvidenceSummary {
     /// What the evidence shows of a claim, in words.
     #[must_use]
     pub fn finding(&self, claim: Claim) -> String {
-        let (top, share) = self
-            .most_frequent
-            .as_ref()
-            .map_or((0, 0.0), |value| (value.rows, value.share));
+        let (top, share) = self.most_frequent.as_ref().map_or((0, 0.0), |value| (value.rows, value.share));
         match claim {
             Claim::Constant | Claim::NotInProduct => format!("{} distinct values were seen", self.distinct),
             Claim::NearConstant { min_share } => format!(
@@ -227,9 +213,7 @@ fn number_text(value: i64, kind: Option<Kind>) -> String {
         Some(Kind::Hex(_)) => format!("0x{value:x}"),
         Some(Kind::TcpFlags) => flag_letters(value as u8),
         Some(Kind::Thousandths) => format!("{}.{:03}", value / 1000, value % 1000),
-        Some(Kind::Timestamp) => timestamp_ms_to_datetime(value)
-            .format("%Y-%m-%d %H:%M:%S%.3f")
-            .to_string(),
+        Some(Kind::Timestamp) => timestamp_ms_to_datetime(value).format("%Y-%m-%d %H:%M:%S%.3f").to_string(),
         _ => value.to_string(),
     }
 }
@@ -245,11 +229,7 @@ struct Counts<T: Eq + Hash> {
 
 impl<T: Eq + Hash> Default for Counts<T> {
     fn default() -> Self {
-        Self {
-            index: HashMap::new(),
-            entries: Vec::new(),
-            sketch: None,
-        }
+        Self { index: HashMap::new(), entries: Vec::new(), sketch: None }
     }
 }
 
@@ -300,18 +280,13 @@ impl<T: Eq + Hash + Clone + Hashed> Counts<T> {
     }
 
     fn distinct(&self) -> u64 {
-        self.sketch
-            .as_ref()
-            .map_or(self.entries.len() as u64, Sketch::estimate)
+        self.sketch.as_ref().map_or(self.entries.len() as u64, Sketch::estimate)
     }
 
     /// The first of the most frequent values.
     fn top(&self) -> Option<(&T, u64)> {
         let most = self.entries.iter().map(|(_, rows)| *rows).max()?;
-        self.entries
-            .iter()
-            .find(|(_, rows)| *rows == most)
-            .map(|(value, rows)| (value, *rows))
+        self.entries.iter().find(|(_, rows)| *rows == most).map(|(value, rows)| (value, *rows))
     }
 }
 
@@ -356,9 +331,7 @@ struct Sketch {
 
 impl Default for Sketch {
     fn default() -> Self {
-        Self {
-            registers: vec![0; 1 << REGISTER_BITS],
-        }
+        Self { registers: vec![0; 1 << REGISTER_BITS] }
     }
 }
 
@@ -377,19 +350,11 @@ impl Sketch {
 
     fn estimate(&self) -> u64 {
         let m = self.registers.len() as f64;
-        let sum: f64 = self
-            .registers
-            .iter()
-            .map(|&rank| 0.5_f64.powi(i32::from(rank)))
-            .sum();
+        let sum: f64 = self.registers.iter().map(|&rank| 0.5_f64.powi(i32::from(rank))).sum();
         let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / sum;
         let empty = self.registers.iter().filter(|&&rank| rank == 0).count();
         // Linear counting is better while registers are empty.
-        let estimate = if raw <= 2.5 * m && empty > 0 {
-            m * (m / empty as f64).ln()
-        } else {
-            raw
-        };
+        let estimate = if raw <= 2.5 * m && empty > 0 { m * (m / empty as f64).ln() } else { raw };
         estimate.round() as u64
     }
 }
@@ -406,13 +371,9 @@ mod tests {
     #[test]
     fn few_values_are_counted_exactly() {
         let mut evidence = ColumnEvidence::new("vlanId");
-        evidence
-            .count(&numbers([Some(5), Some(5), None, Some(7), Some(5)].into_iter()))
-            .expect("numbers");
+        evidence.count(&numbers([Some(5), Some(5), None, Some(7), Some(5)].into_iter())).expect("numbers");
         let mut later = ColumnEvidence::new("vlanId");
-        later
-            .count(&numbers([Some(7), Some(7), Some(7)].into_iter()))
-            .expect("numbers");
+        later.count(&numbers([Some(7), Some(7), Some(7)].into_iter())).expect("numbers");
         evidence.merge(&later);
         let summary = evidence.summary();
         assert_eq!((summary.rows, summary.nulls, summary.distinct), (8, 1, 2));
@@ -434,10 +395,7 @@ mod tests {
             assert!(summary.distinct_is_estimate);
             let error = (summary.distinct as f64 - count as f64).abs() / count as f64;
             assert!(error < 5.0 * 0.01625, "{count}: {}", summary.distinct);
-            assert_eq!(
-                summary.most_frequent.as_ref().map(|top| top.rows),
-                Some(count as u64 + 1)
-            );
+            assert_eq!(summary.most_frequent.as_ref().map(|top| top.rows), Some(count as u64 + 1));
             assert!(!summary.contradicts(Claim::Noise));
         }
     }
@@ -463,28 +421,19 @@ mod tests {
     fn values_are_shown_as_they_were_written() {
         let shown = |field: &str, value: i64| {
             let mut evidence = ColumnEvidence::new(field);
-            evidence
-                .count(&numbers([Some(value)].into_iter()))
-                .expect("numbers");
+            evidence.count(&numbers([Some(value)].into_iter())).expect("numbers");
             evidence.summary().most_frequent.expect("a value").value
         };
         assert_eq!(shown("reverseFlowDeltaMilliseconds", 20), "0.020");
         assert_eq!(shown("unionTCPFlags", 0x12), "AS");
-        assert_eq!(
-            shown("flowEndMilliseconds", 1_561_451_789_747),
-            "2019-06-25 08:36:29.747"
-        );
+        assert_eq!(shown("flowEndMilliseconds", 1_561_451_789_747), "2019-06-25 08:36:29.747");
         assert_eq!(shown("tcpSequenceNumber", 0xbeef), "0xbeef");
     }
 
     #[test]
     fn nothing_contradicts_nothing() {
         let summary = ColumnEvidence::new("collectorName").summary();
-        for claim in [
-            Claim::Constant,
-            Claim::NearConstant { min_share: 1.0 },
-            Claim::Noise,
-        ] {
+        for claim in [Claim::Constant, Claim::NearConstant { min_share: 1.0 }, Claim::Noise] {
             assert!(!summary.contradicts(claim));
         }
     }

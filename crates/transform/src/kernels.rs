@@ -28,11 +28,7 @@ pub(crate) fn text_field_of_first(schema: &Schema, fields: &[Field]) -> PolarsRe
 pub(crate) fn canonical_mac(column: &Column) -> PolarsResult<Column> {
     let text = column.str()?;
     let canonical = map_text(text, |mac| {
-        let mac = if mac.len() == 18 {
-            mac.strip_suffix(':').unwrap_or(mac)
-        } else {
-            mac
-        };
+        let mac = if mac.len() == 18 { mac.strip_suffix(':').unwrap_or(mac) } else { mac };
         if mac.bytes().any(|byte| byte == b'-' || byte.is_ascii_uppercase()) {
             Cow::Owned(mac.replace('-', ":").to_ascii_lowercase())
         } else {
@@ -119,19 +115,12 @@ pub(crate) fn flag_letters(bits: u8) -> String {
     if bits == 0 {
         return "0".to_owned();
     }
-    TCP_FLAG_LETTERS
-        .iter()
-        .filter(|(_, bit)| bits & bit != 0)
-        .map(|(letter, _)| *letter as char)
-        .collect()
+    TCP_FLAG_LETTERS.iter().filter(|(_, bit)| bits & bit != 0).map(|(letter, _)| *letter as char).collect()
 }
 
 /// Looks each row up in a table.
 pub(crate) fn lookup(columns: &[Column], table: &LookupTable) -> PolarsResult<Column> {
-    let keys: Vec<&Int64Chunked> = columns
-        .iter()
-        .map(|column| column.i64())
-        .collect::<PolarsResult<_>>()?;
+    let keys: Vec<&Int64Chunked> = columns.iter().map(|column| column.i64()).collect::<PolarsResult<_>>()?;
     let rows = columns.first().map_or(0, Column::len);
     let mut out = MutableBinaryViewArray::<str>::with_capacity(rows);
     let mut iterators: Vec<_> = keys.iter().map(|key| key.iter()).collect();

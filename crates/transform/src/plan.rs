@@ -63,11 +63,7 @@ pub struct OutputColumn {
 
 /// The output columns of a recipe.
 pub(crate) fn output_columns(recipe: &Recipe) -> Vec<OutputColumn> {
-    recipe
-        .columns
-        .iter()
-        .map(|spec| output_column(recipe, spec))
-        .collect()
+    recipe.columns.iter().map(|spec| output_column(recipe, spec)).collect()
 }
 
 fn output_column(recipe: &Recipe, spec: &OutputSpec) -> OutputColumn {
@@ -83,21 +79,15 @@ fn output_column(recipe: &Recipe, spec: &OutputSpec) -> OutputColumn {
             };
             (field_type(recipe, name), field_nullable(recipe, name), made)
         }
-        Derivation::Date(name) => (
-            OutputType::Date,
-            field_nullable(recipe, name),
-            format!("UTC date of {name}"),
-        ),
-        Derivation::TimeOfDay(name) => (
-            OutputType::Text,
-            field_nullable(recipe, name),
-            format!("UTC time of day of {name}"),
-        ),
-        Derivation::Lookup(table) => (
-            OutputType::Text,
-            false,
-            format!("table {table} of the recipe by {}", source.join(", ")),
-        ),
+        Derivation::Date(name) => {
+            (OutputType::Date, field_nullable(recipe, name), format!("UTC date of {name}"))
+        }
+        Derivation::TimeOfDay(name) => {
+            (OutputType::Text, field_nullable(recipe, name), format!("UTC time of day of {name}"))
+        }
+        Derivation::Lookup(table) => {
+            (OutputType::Text, false, format!("table {table} of the recipe by {}", source.join(", ")))
+        }
     };
     OutputColumn {
         name: spec.name.clone(),
@@ -107,10 +97,7 @@ fn output_column(recipe: &Recipe, spec: &OutputSpec) -> OutputColumn {
         role: spec.role,
         description: spec.description.clone(),
         // Names of the recipe's own columns are no raw fields.
-        source: source
-            .into_iter()
-            .filter(|name| field_index(name).is_some())
-            .collect(),
+        source: source.into_iter().filter(|name| field_index(name).is_some()).collect(),
         derivation,
         distinct_text: matches!(spec.derivation, Derivation::TimeOfDay(_)),
     }
@@ -118,11 +105,7 @@ fn output_column(recipe: &Recipe, spec: &OutputSpec) -> OutputColumn {
 
 fn copy_derivation(recipe: &Recipe, name: &str) -> String {
     let repairs: Vec<&str> = repairs_of(recipe, name).map(Repair::name).collect();
-    if repairs.is_empty() {
-        "as written".to_owned()
-    } else {
-        format!("repaired: {}", repairs.join(", "))
-    }
+    if repairs.is_empty() { "as written".to_owned() } else { format!("repaired: {}", repairs.join(", ")) }
 }
 
 /// Repairs of the recipe that can change a field.
@@ -183,11 +166,7 @@ pub(crate) fn output_expressions(recipe: &Recipe, device_name: &str) -> Vec<Expr
 
 /// A field after repairs, in its output type.
 fn field(recipe: &Recipe, name: &str) -> Expr {
-    let expression = if repairs_of(recipe, name).next().is_some() {
-        col(repaired(name))
-    } else {
-        col(name)
-    };
+    let expression = if repairs_of(recipe, name).next().is_some() { col(repaired(name)) } else { col(name) };
     let Some(i) = field_index(name) else {
         debug_assert_eq!(name, DIRECTION);
         return expression;
@@ -209,7 +188,5 @@ fn lookup(recipe: &Recipe, table: &str) -> Expr {
     let keys: Vec<Expr> = table.keys.iter().map(|key| col(key.as_str())).collect();
     let table = table.clone();
     let kernel = move |columns: &mut [polars::prelude::Column]| kernels::lookup(columns, &table);
-    keys[0]
-        .clone()
-        .map_many(kernel, &keys[1..], kernels::text_field_of_first)
+    keys[0].clone().map_many(kernel, &keys[1..], kernels::text_field_of_first)
 }

@@ -229,15 +229,8 @@ impl Recipe {
             toml::from_str(text).map_err(|error| ConfigError::toml(file, text, &error))?;
         let at = |offset: usize, message: String| ConfigError::at(file, text, offset, message);
         let name = parsed.name.as_ref();
-        if name.is_empty()
-            || !name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        {
-            return Err(at(
-                parsed.name.span().start,
-                format!("recipe name `{name}` is no slug"),
-            ));
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
+            return Err(at(parsed.name.span().start, format!("recipe name `{name}` is no slug")));
         }
 
         let mut repairs = BTreeSet::new();
@@ -246,11 +239,7 @@ impl Recipe {
                 let names: Vec<_> = Repair::ALL.iter().map(|repair| repair.name()).collect();
                 at(
                     repair.span().start,
-                    format!(
-                        "unknown repair `{}`, expected one of {}",
-                        repair.as_ref(),
-                        names.join(", ")
-                    ),
+                    format!("unknown repair `{}`, expected one of {}", repair.as_ref(), names.join(", ")),
                 )
             })?;
             repairs.insert(known);
@@ -273,17 +262,11 @@ impl Recipe {
                 ));
             }
             if column.as_ref() == DIRECTION
-                && let Some(unknown) = entry
-                    .remove
-                    .r#in
-                    .iter()
-                    .find(|value| !DIRECTION_NAMES.contains(&value.as_str()))
+                && let Some(unknown) =
+                    entry.remove.r#in.iter().find(|value| !DIRECTION_NAMES.contains(&value.as_str()))
             {
                 let names = DIRECTION_NAMES.join(", ");
-                return Err(at(
-                    offset,
-                    format!("`{unknown}` is no direction, expected one of {names}"),
-                ));
+                return Err(at(offset, format!("`{unknown}` is no direction, expected one of {names}")));
             }
             filters.push(FilterRule {
                 rule,
@@ -306,20 +289,10 @@ impl Recipe {
             let offset = entry.name.span().start;
             let name = entry.name.into_inner();
             // Compared without case, as SQL engines do.
-            if columns
-                .iter()
-                .any(|column| column.name.eq_ignore_ascii_case(&name))
-            {
-                return Err(at(
-                    offset,
-                    format!("column `{name}` is there twice (case makes no difference)"),
-                ));
+            if columns.iter().any(|column| column.name.eq_ignore_ascii_case(&name)) {
+                return Err(at(offset, format!("column `{name}` is there twice (case makes no difference)")));
             }
-            if name.is_empty()
-                || PARTITION_COLUMNS
-                    .iter()
-                    .any(|column| column.eq_ignore_ascii_case(&name))
-            {
+            if name.is_empty() || PARTITION_COLUMNS.iter().any(|column| column.eq_ignore_ascii_case(&name)) {
                 return Err(at(
                     offset,
                     format!("column `{name}` cannot be in the files: it is a partition column"),
@@ -357,32 +330,21 @@ impl Recipe {
                 return Err(at(offset, format!("`{name}` is dropped twice")));
             }
             let claim = entry.claim().map_err(|(offset, message)| at(offset, message))?;
-            dropped.push(DroppedField {
-                name: entry.name.into_inner(),
-                claim,
-                detail: entry.detail,
-            });
+            dropped.push(DroppedField { name: entry.name.into_inner(), claim, detail: entry.detail });
         }
 
         let recipe = Self {
             name: parsed.name.into_inner(),
             title: parsed.title,
-            digest: Sha256::digest(text.as_bytes())
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            digest: Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect(),
             repairs: repairs.into_iter().collect(),
             filters,
             tables,
             columns,
             dropped,
         };
-        recipe
-            .check_flow_start()
-            .map_err(|message| ConfigError::whole(file, message))?;
-        recipe
-            .check_fields_accounted()
-            .map_err(|message| ConfigError::whole(file, message))?;
+        recipe.check_flow_start().map_err(|message| ConfigError::whole(file, message))?;
+        recipe.check_fields_accounted().map_err(|message| ConfigError::whole(file, message))?;
         Ok(recipe)
     }
 
@@ -393,11 +355,9 @@ impl Recipe {
             Derivation::Copy(name) | Derivation::Date(name) | Derivation::TimeOfDay(name) => {
                 vec![name.clone()]
             }
-            Derivation::Lookup(table) => self
-                .tables
-                .get(table)
-                .map(|table| table.keys.clone())
-                .unwrap_or_default(),
+            Derivation::Lookup(table) => {
+                self.tables.get(table).map(|table| table.keys.clone()).unwrap_or_default()
+            }
         }
     }
 
@@ -418,17 +378,11 @@ impl Recipe {
 
     /// Every raw field is in a column or dropped, and not both.
     fn check_fields_accounted(&self) -> Result<(), String> {
-        let used: BTreeSet<String> = self
-            .columns
-            .iter()
-            .flat_map(|column| self.sources(&column.derivation))
-            .collect();
+        let used: BTreeSet<String> =
+            self.columns.iter().flat_map(|column| self.sources(&column.derivation)).collect();
         for field in &self.dropped {
             if used.contains(&field.name) {
-                return Err(format!(
-                    "`{}` is dropped, but a column is made from it",
-                    field.name
-                ));
+                return Err(format!("`{}` is dropped, but a column is made from it", field.name));
             }
         }
         let forgotten: Vec<&str> = FIELDS
@@ -439,10 +393,7 @@ impl Recipe {
         if forgotten.is_empty() {
             Ok(())
         } else {
-            Err(format!(
-                "neither in a [[column]] nor [[dropped]] with a reason: {}",
-                forgotten.join(", ")
-            ))
+            Err(format!("neither in a [[column]] nor [[dropped]] with a reason: {}", forgotten.join(", ")))
         }
     }
 }
@@ -451,9 +402,7 @@ impl DroppedEntry {
     fn claim(&self) -> Result<Claim, (usize, String)> {
         let claim = match (self.reason.as_ref().as_str(), &self.min_share) {
             ("nearConstant", Some(share)) if (0.0..=1.0).contains(share.as_ref()) => {
-                return Ok(Claim::NearConstant {
-                    min_share: *share.as_ref(),
-                });
+                return Ok(Claim::NearConstant { min_share: *share.as_ref() });
             }
             ("nearConstant", _) => {
                 return Err((
@@ -472,10 +421,9 @@ impl DroppedEntry {
             }
         };
         match &self.min_share {
-            Some(share) => Err((
-                share.span().start,
-                format!("`min_share` has no meaning for reason `{}`", claim.name()),
-            )),
+            Some(share) => {
+                Err((share.span().start, format!("`min_share` has no meaning for reason `{}`", claim.name())))
+            }
             None => Ok(claim),
         }
     }
@@ -520,9 +468,7 @@ fn check_derivation(derivation: &Derivation, tables: &BTreeMap<String, LookupTab
             if name == DEVICE_NAME || name == DIRECTION || field_index(name).is_some() {
                 Ok(())
             } else {
-                Err(format!(
-                    "`{name}` is no raw field, nor {DEVICE_NAME} or {DIRECTION}"
-                ))
+                Err(format!("`{name}` is no raw field, nor {DEVICE_NAME} or {DIRECTION}"))
             }
         }
         Derivation::Date(name) | Derivation::TimeOfDay(name) => {

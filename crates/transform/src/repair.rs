@@ -76,17 +76,14 @@ pub(crate) fn repaired_columns(repairs: &[Repair]) -> Vec<Expr> {
         unspecified: repairs.contains(&Repair::Ipv4Unspecified),
     };
     if addresses.canonical || addresses.unspecified {
-        for (address, other) in [
-            ("sourceIPv4Address", "destinationIPv4Address"),
-            ("destinationIPv4Address", "sourceIPv4Address"),
-        ] {
+        for (address, other) in
+            [("sourceIPv4Address", "destinationIPv4Address"), ("destinationIPv4Address", "sourceIPv4Address")]
+        {
             let kernel = move |columns: &mut [polars::prelude::Column]| {
                 canonical_ip(&columns[0], &columns[1], addresses)
             };
             columns.push(
-                col(address)
-                    .map_many(kernel, &[col(other)], text_field_of_first)
-                    .alias(repaired(address)),
+                col(address).map_many(kernel, &[col(other)], text_field_of_first).alias(repaired(address)),
             );
         }
     }
@@ -96,9 +93,7 @@ pub(crate) fn repaired_columns(repairs: &[Repair]) -> Vec<Expr> {
     }
     if repairs.contains(&Repair::FlowEndReasonClosed) {
         let reason = col("flowEndReason");
-        let closed = when(reason.clone().eq(lit("")))
-            .then(lit("closed"))
-            .otherwise(reason);
+        let closed = when(reason.clone().eq(lit(""))).then(lit("closed")).otherwise(reason);
         columns.push(closed.alias(repaired("flowEndReason")));
     }
     columns
@@ -120,11 +115,8 @@ pub(crate) fn touched(repair: Repair) -> Expr {
             a + b
         }
         Repair::DurationMilliseconds => {
-            let [a, b] = ["flowDurationMilliseconds", "reverseFlowDeltaMilliseconds"].map(|field| {
-                sum(col(field)
-                    .neq(col(repaired(field)) * lit(1000_i64))
-                    .fill_null(lit(false)))
-            });
+            let [a, b] = ["flowDurationMilliseconds", "reverseFlowDeltaMilliseconds"]
+                .map(|field| sum(col(field).neq(col(repaired(field)) * lit(1000_i64)).fill_null(lit(false))));
             a + b
         }
         Repair::FlowEndReasonClosed => sum(changed("flowEndReason").fill_null(lit(false))),
@@ -148,20 +140,13 @@ fn reverse_delta() -> Expr {
         let duration = columns[1].i64()?;
         let elapsed = columns[2].i64()?;
         let millis =
-            delta
-                .iter()
-                .zip(duration.iter())
-                .zip(elapsed.iter())
-                .map(|((delta, duration), elapsed)| {
-                    delta.map(|delta| delta_millis(delta, duration, elapsed.unwrap_or_default()))
-                });
+            delta.iter().zip(duration.iter()).zip(elapsed.iter()).map(|((delta, duration), elapsed)| {
+                delta.map(|delta| delta_millis(delta, duration, elapsed.unwrap_or_default()))
+            });
         Ok(Int64Chunked::from_iter_options(PlSmallStr::EMPTY, millis).into_column())
     };
     let output = |_: &polars::prelude::Schema, fields: &[polars::prelude::Field]| {
-        Ok(polars::prelude::Field::new(
-            fields[0].name().clone(),
-            DataType::Int64,
-        ))
+        Ok(polars::prelude::Field::new(fields[0].name().clone(), DataType::Int64))
     };
     col(delta).map_many(kernel, &[col(duration), elapsed()], output)
 }
@@ -190,16 +175,8 @@ mod tests {
 
     #[test]
     fn the_unit_of_the_reverse_delta_is_that_of_the_duration() {
-        assert_eq!(
-            delta_millis(217, Some(1_799_999), 1_799_999),
-            217,
-            "0.217 s beside 1799.999 s"
-        );
-        assert_eq!(
-            delta_millis(217_000, Some(1_799_999_000), 1_799_999),
-            217,
-            "217 ms beside 1799999 ms"
-        );
+        assert_eq!(delta_millis(217, Some(1_799_999), 1_799_999), 217, "0.217 s beside 1799.999 s");
+        assert_eq!(delta_millis(217_000, Some(1_799_999_000), 1_799_999), 217, "217 ms beside 1799999 ms");
         assert_eq!(delta_millis(1, Some(1), 1), 1, "0.001 beside 0.001: seconds");
         assert_eq!(
             delta_millis(1000, Some(1000), 1),
@@ -208,10 +185,6 @@ mod tests {
         );
         assert_eq!(delta_millis(0, Some(0), 0), 0);
         assert_eq!(delta_millis(250, None, 3000), 250, "no duration: seconds fit");
-        assert_eq!(
-            delta_millis(250_000, None, 3000),
-            250,
-            "no duration: only milliseconds fit"
-        );
+        assert_eq!(delta_millis(250_000, None, 3000), 250, "no duration: only milliseconds fit");
     }
 }

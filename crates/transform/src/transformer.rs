@@ -45,11 +45,7 @@ impl Transformer {
     /// Prepares a recipe for the dump of a device.
     #[must_use]
     pub fn new(recipe: &Recipe, device: &Device) -> Self {
-        let touched = recipe
-            .repairs
-            .iter()
-            .map(|repair| touched(*repair).alias(repair.name()))
-            .collect();
+        let touched = recipe.repairs.iter().map(|repair| touched(*repair).alias(repair.name())).collect();
         Self {
             output: output_expressions(recipe, &device.name),
             repaired: repaired_columns(&recipe.repairs),
@@ -71,34 +67,16 @@ impl Transformer {
     /// # Errors
     /// [`TransformError`] when an expression does not fit its columns.
     pub fn apply(&self, flows: DataFrame) -> Result<FlowBatch, TransformError> {
-        let failed = |step| {
-            move |source| TransformError {
-                recipe: self.recipe.name.clone(),
-                step,
-                source,
-            }
-        };
+        let failed = |step| move |source| TransformError { recipe: self.recipe.name.clone(), step, source };
         let (flows, directions) = self.with_directions(flows).map_err(failed("tell directions"))?;
-        let flows = if self.repair_first {
-            self.repair(flows).map_err(failed("repair values"))?
-        } else {
-            flows
-        };
+        let flows =
+            if self.repair_first { self.repair(flows).map_err(failed("repair values"))? } else { flows };
         let (kept, removed) = self.filter(flows).map_err(failed("filter rows"))?;
-        let kept = if self.repair_first {
-            kept
-        } else {
-            self.repair(kept).map_err(failed("repair values"))?
-        };
+        let kept =
+            if self.repair_first { kept } else { self.repair(kept).map_err(failed("repair values"))? };
         let evidence = self.evidence(&kept).map_err(failed("count evidence"))?;
         let (rows, repairs) = self.derive(kept).map_err(failed("derive columns"))?;
-        Ok(FlowBatch {
-            rows,
-            directions,
-            removed,
-            repairs,
-            evidence,
-        })
+        Ok(FlowBatch { rows, directions, removed, repairs, evidence })
     }
 
     fn with_directions(&self, mut flows: DataFrame) -> PolarsResult<(DataFrame, Directions)> {
@@ -151,41 +129,24 @@ impl Transformer {
     }
 
     fn repair(&self, flows: DataFrame) -> PolarsResult<DataFrame> {
-        flows
-            .lazy()
-            .with_optimizations(PLAN)
-            .with_columns(&self.repaired)
-            .collect()
+        flows.lazy().with_optimizations(PLAN).with_columns(&self.repaired).collect()
     }
 
     fn derive(&self, repaired: DataFrame) -> PolarsResult<(DataFrame, Vec<u64>)> {
         let mut repairs = Vec::with_capacity(self.touched.len());
         if !self.touched.is_empty() {
-            let counts = repaired
-                .clone()
-                .lazy()
-                .with_optimizations(PLAN)
-                .select(&self.touched)
-                .collect()?;
+            let counts = repaired.clone().lazy().with_optimizations(PLAN).select(&self.touched).collect()?;
             for count in counts.columns() {
                 repairs.push(count.i64()?.get(0).unwrap_or_default().cast_unsigned());
             }
         }
         let height = repaired.height();
-        let rows = repaired
-            .lazy()
-            .with_optimizations(PLAN)
-            .select(&self.output)
-            .collect()?;
+        let rows = repaired.lazy().with_optimizations(PLAN).select(&self.output).collect()?;
         // A literal alone gives one row, also where there is none.
         let columns: Vec<Column> = rows.into_columns();
-        let columns = columns.into_iter().map(|column| {
-            if column.len() == height {
-                column
-            } else {
-                column.new_from_index(0, height)
-            }
-        });
+        let columns = columns
+            .into_iter()
+            .map(|column| if column.len() == height { column } else { column.new_from_index(0, height) });
         Ok((DataFrame::new(height, columns.collect())?, repairs))
     }
 }

@@ -90,10 +90,7 @@ pub(crate) struct Flow {
 impl Flow {
     /// An everyday HTTPS flow from the device, with all 54 keys.
     pub(crate) fn new() -> Self {
-        let fields = EVERYDAY
-            .iter()
-            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
-            .collect();
+        let fields = EVERYDAY.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
         Self { fields }
     }
 
@@ -127,8 +124,7 @@ impl Flow {
     pub(crate) fn starting(self, start: &str) -> Self {
         let (head, millis) = start.split_at(start.len() - 3);
         let end = format!("{head}{:03}", millis.parse::<u64>().expect("milliseconds") + 1);
-        self.times(start, &end, 1)
-            .raw("reverseFlowDeltaMilliseconds", "0.000")
+        self.times(start, &end, 1).raw("reverseFlowDeltaMilliseconds", "0.000")
     }
 
     /// Sets a key to a JSON text as it stands; a new key goes to the end.
@@ -160,9 +156,7 @@ impl Flow {
     /// Without an answer: reverse counters 0 and no reverse statistics (43 keys).
     pub(crate) fn unanswered(mut self) -> Self {
         self.fields.retain(|(key, _)| {
-            !STATISTICS
-                .iter()
-                .any(|statistic| key.eq_ignore_ascii_case(&format!("reverse{statistic}")))
+            !STATISTICS.iter().any(|statistic| key.eq_ignore_ascii_case(&format!("reverse{statistic}")))
         });
         self.number("reversePacketTotalCount", 0)
             .number("reverseOctetTotalCount", 0)
@@ -191,29 +185,19 @@ impl Flow {
 
     /// The value of a key as JSON text.
     fn value(&self, key: &str) -> Option<&str> {
-        self.fields
-            .iter()
-            .find(|(known, _)| known == key)
-            .map(|(_, value)| value.as_str())
+        self.fields.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
     }
 
     /// Packets of both directions, as the trailer counts them.
     pub(crate) fn packets(&self) -> u64 {
-        let count = |key| {
-            self.value(key)
-                .and_then(|value| value.parse::<u64>().ok())
-                .unwrap_or(0)
-        };
+        let count = |key| self.value(key).and_then(|value| value.parse::<u64>().ok()).unwrap_or(0);
         count("packetTotalCount") + count("reversePacketTotalCount")
     }
 
     /// The line, without its end.
     pub(crate) fn line(&self) -> String {
-        let fields: Vec<String> = self
-            .fields
-            .iter()
-            .map(|(key, value)| format!("\"{key}\":{value}"))
-            .collect();
+        let fields: Vec<String> =
+            self.fields.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
         format!("{{\"flows\":{{{}}}}}", fields.join(","))
     }
 }
@@ -229,10 +213,7 @@ pub(crate) struct DumpText {
 impl DumpText {
     /// Flows and a trailer with their totals.
     pub(crate) fn of(flows: impl IntoIterator<Item = Flow>) -> Self {
-        flows
-            .into_iter()
-            .fold(Self::default(), |dump, flow| dump.flow(&flow))
-            .trailer()
+        flows.into_iter().fold(Self::default(), |dump, flow| dump.flow(&flow)).trailer()
     }
 
     /// Appends a flow.

@@ -24,19 +24,12 @@ impl Lake {
     #[track_caller]
     pub(crate) fn open(path: &Path) -> Self {
         let text = fs::read_to_string(path.join("manifest.json")).expect("a manifest");
-        Self {
-            path: path.to_owned(),
-            manifest: serde_json::from_str(&text).expect("JSON"),
-            _keep: None,
-        }
+        Self { path: path.to_owned(), manifest: serde_json::from_str(&text).expect("JSON"), _keep: None }
     }
 
     /// Keeps the directory it is in.
     pub(super) fn keeping(self, directory: &Arc<TempDir>) -> Self {
-        Self {
-            _keep: Some(Arc::clone(directory)),
-            ..self
-        }
+        Self { _keep: Some(Arc::clone(directory)), ..self }
     }
 
     pub(crate) fn path(&self, below: &str) -> PathBuf {
@@ -45,10 +38,7 @@ impl Lake {
 
     /// Paths of the data files, as the manifest lists them.
     pub(crate) fn files(&self) -> Vec<String> {
-        self.list("files")
-            .iter()
-            .map(|file| file["path"].as_str().expect("a path").to_owned())
-            .collect()
+        self.list("files").iter().map(|file| file["path"].as_str().expect("a path").to_owned()).collect()
     }
 
     /// A list of the manifest.
@@ -60,29 +50,20 @@ impl Lake {
     /// The only source.
     #[track_caller]
     pub(crate) fn source(&self) -> &Value {
-        let [source] = self.list("sources") else {
-            panic!("not one source: {:?}", self.list("sources"))
-        };
+        let [source] = self.list("sources") else { panic!("not one source: {:?}", self.list("sources")) };
         source
     }
 
     /// Values a repair changed.
     #[track_caller]
     pub(crate) fn repaired(&self, name: &str) -> u64 {
-        let repair = self
-            .list("repairs")
-            .iter()
-            .find(|repair| repair["name"] == name)
-            .expect("a repair");
+        let repair = self.list("repairs").iter().find(|repair| repair["name"] == name).expect("a repair");
         repair["values"].as_u64().expect("a number")
     }
 
     /// Kinds of the warnings.
     pub(crate) fn warnings(&self) -> Vec<&str> {
-        self.list("warnings")
-            .iter()
-            .map(|warning| warning["kind"].as_str().expect("a kind"))
-            .collect()
+        self.list("warnings").iter().map(|warning| warning["kind"].as_str().expect("a kind")).collect()
     }
 
     /// What became of the rows: read, kept, removed by rule, rejected.
@@ -90,10 +71,7 @@ impl Lake {
         let accounting = &self.manifest["rowAccounting"];
         let mut removed = Map::new();
         for rule in accounting["removed"].as_array().expect("a list") {
-            removed.insert(
-                rule["rule"].as_str().expect("a name").to_owned(),
-                rule["rows"].clone(),
-            );
+            removed.insert(rule["rule"].as_str().expect("a name").to_owned(), rule["rows"].clone());
         }
         json!({
             "read": accounting["read"],
@@ -107,27 +85,15 @@ impl Lake {
     #[track_caller]
     pub(crate) fn frame(&self, path: &str) -> DataFrame {
         let manifest = read_manifest(&self.path).expect("a manifest");
-        let file = manifest
-            .files
-            .iter()
-            .find(|file| file.path == path)
-            .expect("a data file");
-        let columns: Vec<&str> = manifest
-            .schema
-            .columns
-            .iter()
-            .map(|column| column.name.as_str())
-            .collect();
+        let file = manifest.files.iter().find(|file| file.path == path).expect("a data file");
+        let columns: Vec<&str> = manifest.schema.columns.iter().map(|column| column.name.as_str()).collect();
         let rows = read_rows(&self.path, file, &columns).expect("a Parquet file");
         rows.drop_many(["month", "deviceClass"])
     }
 
     /// All rows, file by file, in order.
     pub(crate) fn rows(&self) -> Vec<Map<String, Value>> {
-        self.files()
-            .iter()
-            .flat_map(|file| frame_rows(&self.frame(file)))
-            .collect()
+        self.files().iter().flat_map(|file| frame_rows(&self.frame(file))).collect()
     }
 
     /// The only row.
@@ -140,60 +106,32 @@ impl Lake {
 
     /// One column of all rows.
     pub(crate) fn column(&self, name: &str) -> Vec<Value> {
-        self.rows()
-            .into_iter()
-            .map(|mut row| row.remove(name).expect("a column"))
-            .collect()
+        self.rows().into_iter().map(|mut row| row.remove(name).expect("a column")).collect()
     }
 
     /// The lines of `rejected/<dump>.ndjson`.
     pub(crate) fn rejected(&self, dump: &str) -> Vec<Value> {
         let path = self.path(&format!("rejected/{dump}.ndjson"));
         let text = fs::read_to_string(path).expect("rejected lines");
-        text.lines()
-            .map(|line| serde_json::from_str(line).expect("JSON"))
-            .collect()
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 }
 
 /// The rows of a frame. Numbers and text are themselves; dates are days, timestamps milliseconds, since 1970.
 pub(crate) fn frame_rows(frame: &DataFrame) -> Vec<Map<String, Value>> {
-    let columns: Vec<(String, Vec<Value>)> = frame
-        .columns()
-        .iter()
-        .map(|column| (column.name().to_string(), values(column)))
-        .collect();
-    let row = |i: usize| {
-        columns
-            .iter()
-            .map(|(name, values)| (name.clone(), values[i].clone()))
-            .collect()
-    };
+    let columns: Vec<(String, Vec<Value>)> =
+        frame.columns().iter().map(|column| (column.name().to_string(), values(column))).collect();
+    let row = |i: usize| columns.iter().map(|(name, values)| (name.clone(), values[i].clone())).collect();
     (0..frame.height()).map(row).collect()
 }
 
 fn values(column: &Column) -> Vec<Value> {
     match column.dtype() {
-        DataType::String => column
-            .str()
-            .expect("text")
-            .iter()
-            .map(|text| json!(text))
-            .collect(),
-        DataType::Float64 => column
-            .f64()
-            .expect("numbers")
-            .iter()
-            .map(|number| json!(number))
-            .collect(),
+        DataType::String => column.str().expect("text").iter().map(|text| json!(text)).collect(),
+        DataType::Float64 => column.f64().expect("numbers").iter().map(|number| json!(number)).collect(),
         _ => {
             let numbers = column.cast(&DataType::Int64).expect("an integer beneath");
-            numbers
-                .i64()
-                .expect("integers")
-                .iter()
-                .map(|number| json!(number))
-                .collect()
+            numbers.i64().expect("integers").iter().map(|number| json!(number)).collect()
         }
     }
 }
@@ -205,11 +143,7 @@ pub(crate) fn tree(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     while let Some(next) = waiting.pop() {
         for entry in fs::read_dir(next).expect("a directory") {
             let path = entry.expect("an entry").path();
-            let name = path
-                .strip_prefix(directory)
-                .expect("below it")
-                .to_string_lossy()
-                .into_owned();
+            let name = path.strip_prefix(directory).expect("below it").to_string_lossy().into_owned();
             if path.is_dir() {
                 found.insert(format!("{name}/"), Vec::new());
                 waiting.push(path);

@@ -16,15 +16,9 @@ pub(crate) use world::{World, catalogue, device};
 /// So many cases of a property, or as many as `PROPTEST_CASES` says: more dig deeper. A failure is to become a test with
 /// a name, not a file of seeds.
 pub(crate) fn cases(count: u32) -> proptest::test_runner::Config {
-    let default = proptest::test_runner::Config {
-        failure_persistence: None,
-        ..Default::default()
-    };
+    let default = proptest::test_runner::Config { failure_persistence: None, ..Default::default() };
     if std::env::var_os("PROPTEST_CASES").is_some() {
         return default;
     }
-    proptest::test_runner::Config {
-        cases: count,
-        ..default
-    }
+    proptest::test_runner::Config { cases: count, ..default }
 }

@@ -44,17 +44,11 @@ pub(crate) fn read(line: &[u8]) -> Meaning {
 }
 
 fn stats(fields: &Map<String, Value>) -> Meaning {
-    let good = ["exportedFlowTotalCount", "packetTotalCount"]
-        .iter()
-        .all(|key| match fields.get(*key) {
-            None | Some(Value::Null) => true,
-            Some(value) => integer(value, i64::MAX).is_some(),
-        });
-    if good {
-        Meaning::Stats
-    } else {
-        Meaning::Rejected(None)
-    }
+    let good = ["exportedFlowTotalCount", "packetTotalCount"].iter().all(|key| match fields.get(*key) {
+        None | Some(Value::Null) => true,
+        Some(value) => integer(value, i64::MAX).is_some(),
+    });
+    if good { Meaning::Stats } else { Meaning::Rejected(None) }
 }
 
 fn flow(fields: &Map<String, Value>) -> Meaning {
@@ -89,21 +83,12 @@ fn column_value(kind: Kind, written: &Value) -> Option<Value> {
             let thousandths = (number * 1000.0).round();
             // Integers keep all their digits; only those that would not fit a double are refused.
             let in_range = (0.0..9_007_199_254_740_992.0).contains(&thousandths) || thousandths == 0.0;
-            in_range.then(|| {
-                json!(
-                    written
-                        .as_i64()
-                        .map_or(thousandths as i64, |number| number * 1000)
-                )
-            })
+            in_range.then(|| json!(written.as_i64().map_or(thousandths as i64, |number| number * 1000)))
         }
         Kind::Timestamp => timestamp(written.as_str()?).map(|millis| json!(millis)),
         Kind::Hex(max) => {
             let text = written.as_str()?;
-            let digits = text
-                .strip_prefix("0x")
-                .or_else(|| text.strip_prefix("0X"))
-                .unwrap_or(text);
+            let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
             // `from_str_radix` would take a sign.
             let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
             let number = plain.then(|| i64::from_str_radix(digits, 16).ok()).flatten()?;
@@ -121,10 +106,7 @@ fn column_value(kind: Kind, written: &Value) -> Option<Value> {
         Kind::Mac => {
             let text = written.as_str()?;
             let address = text.strip_suffix(':').unwrap_or(text);
-            let separator = address
-                .chars()
-                .nth(2)
-                .filter(|letter| matches!(letter, ':' | '-'))?;
+            let separator = address.chars().nth(2).filter(|letter| matches!(letter, ':' | '-'))?;
             let groups: Vec<&str> = address.split(separator).collect();
             let good = |group: &&str| group.len() == 2 && group.bytes().all(|byte| byte.is_ascii_hexdigit());
             (groups.len() == 6 && groups.iter().all(good)).then(|| json!(text))
@@ -157,20 +139,7 @@ pub(crate) fn timestamp(text: &str) -> Option<i64> {
     let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
     let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
     let leap = year % 4 == 0 && year % 100 != 0 || year % 400 == 0;
-    let months = [
-        31,
-        if leap { 29 } else { 28 },
-        31,
-        30,
-        31,
-        30,
-        31,
-        31,
-        30,
-        31,
-        30,
-        31,
-    ];
+    let months = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let good = year > 0 && (1..=12).contains(&month) && hour < 24 && minute < 60 && second < 60;
     if !good || !(1..=months[month as usize - 1]).contains(&day) {
         return None;

@@ -32,9 +32,7 @@ pub(crate) fn tar(entries: &[(&str, &[u8])]) -> Vec<u8> {
         let mut header = tar::Header::new_ustar();
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
-        builder
-            .append_data(&mut header, name, *bytes)
-            .expect("memory takes it");
+        builder.append_data(&mut header, name, *bytes).expect("memory takes it");
     }
     builder.into_inner().expect("memory takes it")
 }

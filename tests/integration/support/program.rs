@@ -20,15 +20,8 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn new<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
-        let arguments = arguments
-            .into_iter()
-            .map(|argument| argument.as_ref().to_owned())
-            .collect();
-        Self {
-            arguments,
-            directory: None,
-            redacted: Vec::new(),
-        }
+        let arguments = arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
+        Self { arguments, directory: None, redacted: Vec::new() }
     }
 
     /// Appends an argument.
@@ -39,8 +32,7 @@ impl Program {
 
     /// Appends arguments.
     pub(crate) fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
-        self.arguments
-            .extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
         self
     }
 
@@ -60,8 +52,7 @@ impl Program {
 
     /// Writes `[dir]` for this path in what is printed.
     pub(crate) fn redact(mut self, path: &Path) -> Self {
-        self.redacted
-            .push(path.to_str().expect("temporary paths are UTF-8").to_owned());
+        self.redacted.push(path.to_str().expect("temporary paths are UTF-8").to_owned());
         self
     }
 
@@ -69,10 +60,7 @@ impl Program {
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(BINARY);
         command.args(&self.arguments).stdin(Stdio::null());
-        command
-            .env("COLUMNS", "100")
-            .env_remove("CLICOLOR_FORCE")
-            .env_remove("RUST_BACKTRACE");
+        command.env("COLUMNS", "100").env_remove("CLICOLOR_FORCE").env_remove("RUST_BACKTRACE");
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
@@ -86,11 +74,7 @@ impl Program {
 
     /// Starts it, with output to be read later.
     pub(crate) fn start(&self) -> Child {
-        self.command()
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary runs")
+        self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs")
     }
 
     /// What became of it.
@@ -102,11 +86,7 @@ impl Program {
             }
             text
         };
-        Outcome {
-            code: output.status.code(),
-            stdout: text(&output.stdout),
-            stderr: text(&output.stderr),
-        }
+        Outcome { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
 }
 
@@ -123,13 +103,7 @@ impl Outcome {
     /// Fails the test unless the exit code is this one.
     #[track_caller]
     pub(crate) fn expect_code(self, code: i32) -> Self {
-        assert_eq!(
-            self.code,
-            Some(code),
-            "\n--- stdout\n{}\n--- stderr\n{}",
-            self.stdout,
-            self.stderr
-        );
+        assert_eq!(self.code, Some(code), "\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
         self
     }
 
@@ -160,10 +134,7 @@ pub(crate) fn wait_for(child: &mut Child, mut condition: impl FnMut() -> bool) -
         if child.try_wait().expect("it can be waited for").is_some() {
             return false;
         }
-        assert!(
-            begun.elapsed() < Duration::from_secs(300),
-            "nothing happened for five minutes"
-        );
+        assert!(begun.elapsed() < Duration::from_secs(300), "nothing happened for five minutes");
         std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -39,9 +39,7 @@ pub(crate) fn device(name: &str, class: &str, mac: &str) -> String {
 impl World {
     /// An empty one whose catalogue has one device: `hub`, of class `iotGatewayHub`.
     pub(crate) fn new() -> Self {
-        let world = Self {
-            directory: Arc::new(tempfile::tempdir().expect("a temporary directory")),
-        };
+        let world = Self { directory: Arc::new(tempfile::tempdir().expect("a temporary directory")) };
         fs::create_dir(world.dumps()).expect("a directory");
         world.set_catalogue(&catalogue("", &[device("hub", "iotGatewayHub", DEVICE_MAC)]));
         world
@@ -56,10 +54,7 @@ impl World {
 
     /// The same catalogue, with keys under `[limits]`.
     pub(crate) fn with_limits(self, limits: &str) -> Self {
-        let text = catalogue(
-            &format!("[limits]\n{limits}\n"),
-            &[device("hub", "iotGatewayHub", DEVICE_MAC)],
-        );
+        let text = catalogue(&format!("[limits]\n{limits}\n"), &[device("hub", "iotGatewayHub", DEVICE_MAC)]);
         self.set_catalogue(&text);
         self
     }
@@ -145,13 +140,7 @@ impl World {
     /// Names of staging directories here.
     pub(crate) fn staging(&self) -> Vec<String> {
         let entries = fs::read_dir(self.root()).expect("a directory");
-        let names = entries.map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        });
+        let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
         names.filter(|name| name.starts_with('.')).collect()
     }
 }

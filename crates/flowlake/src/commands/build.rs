@@ -42,11 +42,7 @@ pub(crate) fn run(args: &BuildArgs) -> Result<Exit, Failure> {
         output: &args.output,
         devices: &args.device,
         jobs: threads(args.jobs),
-        mode: if args.replace {
-            PublishMode::Replace
-        } else {
-            PublishMode::Fresh
-        },
+        mode: if args.replace { PublishMode::Replace } else { PublishMode::Fresh },
         strict: args.strict,
         progress: args.progress,
     })?;
@@ -81,14 +77,8 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
     let progress = Progress::new(request.progress, plan.tasks.len(), bytes);
     let writer = WriterOptions {
         key_value_metadata: vec![
-            (
-                "flowlake.formatVersion".to_owned(),
-                flowlake_partition::manifest::FORMAT_VERSION.to_string(),
-            ),
-            (
-                "flowlake.dataset".to_owned(),
-                request.catalogue.dataset.name.clone(),
-            ),
+            ("flowlake.formatVersion".to_owned(), flowlake_partition::manifest::FORMAT_VERSION.to_string()),
+            ("flowlake.dataset".to_owned(), request.catalogue.dataset.name.clone()),
             ("flowlake.recipe".to_owned(), recipe.name.clone()),
             ("flowlake.recipeDigest".to_owned(), recipe.digest.clone()),
         ],
@@ -112,12 +102,8 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
     commit::check_rejected(request.catalogue, &fragments)?;
     let manifest = commit::merge(request.catalogue, recipe, &columns, &fragments, &plan.warnings);
     commit::check_accounting(&manifest)?;
-    let found: Vec<Warning> = manifest
-        .warnings
-        .iter()
-        .filter(|warning| !plan.warnings.contains(warning))
-        .cloned()
-        .collect();
+    let found: Vec<Warning> =
+        manifest.warnings.iter().filter(|warning| !plan.warnings.contains(warning)).cloned().collect();
     show_warnings(&found);
     if request.strict
         && let Some(failure) = commit::strict_violation(&manifest.warnings)
@@ -128,11 +114,7 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
         return Err(Failure::interrupted());
     }
     staging.publish(&manifest)?;
-    Ok(Summary {
-        manifest,
-        json_bytes: progress.bytes_decompressed(),
-        seconds: progress.seconds(),
-    })
+    Ok(Summary { manifest, json_bytes: progress.bytes_decompressed(), seconds: progress.seconds() })
 }
 
 impl Summary {
@@ -160,10 +142,7 @@ impl Summary {
             vec!["MB/s of JSON".to_owned(), format!("{rate:.0}")],
         ]);
         if !self.manifest.warnings.is_empty() {
-            rows.push(vec![
-                "warnings".to_owned(),
-                table::count(self.manifest.warnings.len() as u64),
-            ]);
+            rows.push(vec!["warnings".to_owned(), table::count(self.manifest.warnings.len() as u64)]);
         }
         let lake = output.display().to_string();
         writeln!(io::stdout().lock(), "{}", table::table(&["lake", &lake], 1, rows))?;
@@ -188,9 +167,6 @@ pub(crate) fn interruption() -> Result<&'static AtomicBool, Failure> {
     });
     match handler {
         Ok(()) => Ok(&FLAG),
-        Err(error) => Err(Failure::message(
-            Exit::Defect,
-            format!("cannot listen for Ctrl-C: {error}"),
-        )),
+        Err(error) => Err(Failure::message(Exit::Defect, format!("cannot listen for Ctrl-C: {error}"))),
     }
 }

@@ -31,25 +31,11 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
         return Err(Failure::message(Exit::Output, message).hint("remove it, or give another --output"));
     }
 
-    say(&format!(
-        "1. Synthetic dumps of 25 devices in {}",
-        dumps.display()
-    ))?;
-    let written = super::sample::write(
-        &dumps,
-        &SampleOptions {
-            scale: SCALE,
-            seed: SEED,
-            jobs,
-        },
-    )?;
+    say(&format!("1. Synthetic dumps of 25 devices in {}", dumps.display()))?;
+    let written = super::sample::write(&dumps, &SampleOptions { scale: SCALE, seed: SEED, jobs })?;
     let flows: u64 = written.iter().map(|dump| dump.records).sum();
     let json: u64 = written.iter().map(|dump| dump.json_bytes).sum();
-    say(&format!(
-        "   {} flows, {} of JSON",
-        table::count(flows),
-        table::bytes(json)
-    ))?;
+    say(&format!("   {} flows, {} of JSON", table::count(flows), table::bytes(json)))?;
 
     say("\n2. A lake of them\n")?;
     let config = dumps.join("catalogue.toml");
@@ -82,20 +68,13 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let lake = lake.display();
     say("\nNow try:")?;
     say(&format!("  flowlake inspect {lake}"))?;
-    say(&format!(
-        "  duckdb -c \"FROM read_parquet('{lake}/data/**/*.parquet') LIMIT 5\""
-    ))?;
+    say(&format!("  duckdb -c \"FROM read_parquet('{lake}/data/**/*.parquet') LIMIT 5\""))?;
     Ok(Exit::Success)
 }
 
 /// Columns the first query reads.
-const QUERIED: [&str; 5] = [
-    "deviceName",
-    "serviceType",
-    "octetTotalCount",
-    "reverseOctetTotalCount",
-    "reversePacketTotalCount",
-];
+const QUERIED: [&str; 5] =
+    ["deviceName", "serviceType", "octetTotalCount", "reverseOctetTotalCount", "reversePacketTotalCount"];
 
 /// Flows, bytes and the share of unanswered flows by device class.
 fn first_query(lake: &Path) -> Result<DataFrame, Failure> {
@@ -111,9 +90,7 @@ fn first_query(lake: &Path) -> Result<DataFrame, Failure> {
             .agg([
                 col("deviceName").n_unique().alias("devices"),
                 len().alias("flows"),
-                (col("octetTotalCount") + col("reverseOctetTotalCount"))
-                    .sum()
-                    .alias("bytes"),
+                (col("octetTotalCount") + col("reverseOctetTotalCount")).sum().alias("bytes"),
                 (col("reversePacketTotalCount").eq(lit(0)).mean() * lit(100.0)).alias("unanswered %"),
                 (col("serviceType").eq(lit("DNS")).mean() * lit(100.0)).alias("DNS %"),
             ])
@@ -127,21 +104,10 @@ fn first_query(lake: &Path) -> Result<DataFrame, Failure> {
 }
 
 fn print_frame(frame: &DataFrame) -> PolarsResult<String> {
-    let header: Vec<&str> = frame
-        .columns()
-        .iter()
-        .map(|column| column.name().as_str())
-        .collect();
+    let header: Vec<&str> = frame.columns().iter().map(|column| column.name().as_str()).collect();
     let mut rows = Vec::new();
     for i in 0..frame.height() {
-        let mut row = vec![
-            frame
-                .column(header[0])?
-                .str()?
-                .get(i)
-                .unwrap_or_default()
-                .to_owned(),
-        ];
+        let mut row = vec![frame.column(header[0])?.str()?.get(i).unwrap_or_default().to_owned()];
         for name in &header[1..] {
             let column = frame.column(name)?;
             row.push(match column.dtype().is_float() {

@@ -25,23 +25,13 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Exit, Failure> {
 }
 
 fn print(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
-    let Manifest {
-        dataset,
-        recipe,
-        tool,
-        totals,
-        ..
-    } = manifest;
+    let Manifest { dataset, recipe, tool, totals, .. } = manifest;
     writeln!(out, "{}: {}", dataset.name, dataset.title)?;
     writeln!(out, "  licence   {}", dataset.licence)?;
     writeln!(out, "  citation  {}", dataset.citation)?;
     writeln!(out, "  source    {}", dataset.url)?;
     writeln!(out, "  recipe    {} ({})", recipe.name, recipe.digest)?;
-    writeln!(
-        out,
-        "  made by   {} {}, manifest format {}",
-        tool.name, tool.version, manifest.format_version
-    )?;
+    writeln!(out, "  made by   {} {}, manifest format {}", tool.name, tool.version, manifest.format_version)?;
     writeln!(
         out,
         "  holds     {} rows in {} files, {}, from {} dumps of {}",
@@ -56,29 +46,19 @@ fn print(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
     let accounting = &manifest.row_accounting;
     let mut rows = vec![vec!["read".to_owned(), count(accounting.read)]];
     rows.extend(
-        accounting
-            .removed
-            .iter()
-            .map(|rule| vec![format!("removed by {}", rule.rule), count(rule.rows)]),
+        accounting.removed.iter().map(|rule| vec![format!("removed by {}", rule.rule), count(rule.rows)]),
     );
     rows.push(vec!["rejected".to_owned(), count(accounting.rejected)]);
     rows.push(vec!["kept".to_owned(), count(accounting.kept)]);
     writeln!(out, "{}", table(&["what", "rows"], 1, rows))?;
 
     section(out, "Repairs")?;
-    let rows = manifest
-        .repairs
-        .iter()
-        .map(|repair| vec![repair.name.clone(), count(repair.values)]);
+    let rows = manifest.repairs.iter().map(|repair| vec![repair.name.clone(), count(repair.values)]);
     writeln!(out, "{}", table(&["repair", "values"], 1, rows))?;
 
     section(out, "Columns")?;
     let columns = manifest.schema.columns.iter().map(|column| (column, ""));
-    let partitions = manifest
-        .schema
-        .partition_by
-        .iter()
-        .map(|column| (column, "directory"));
+    let partitions = manifest.schema.partition_by.iter().map(|column| (column, "directory"));
     let rows = columns.chain(partitions).map(|(column, place)| {
         vec![
             column.name.clone(),
@@ -89,11 +69,7 @@ fn print(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
             column.description.clone(),
         ]
     });
-    writeln!(
-        out,
-        "{}",
-        table(&["name", "type", "unit", "role", "", "description"], 6, rows)
-    )?;
+    writeln!(out, "{}", table(&["name", "type", "unit", "role", "", "description"], 6, rows))?;
 
     section(out, "Dropped columns")?;
     let rows = manifest.dropped_columns.iter().map(|column| {
@@ -106,34 +82,19 @@ fn print(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
             count(evidence.nulls),
             format!("{about}{}", count(evidence.distinct)),
             top.map(|top| top.value.clone()).unwrap_or_default(),
-            top.map(|top| format!("{:.3} %", top.share * 100.0))
-                .unwrap_or_default(),
+            top.map(|top| format!("{:.3} %", top.share * 100.0)).unwrap_or_default(),
             if evidence.contradicted { "CONTRADICTED" } else { "" }.to_owned(),
         ]
     });
     writeln!(
         out,
         "{}",
-        table(
-            &[
-                "name",
-                "reason",
-                "nulls",
-                "distinct",
-                "most frequent",
-                "share",
-                ""
-            ],
-            2,
-            rows
-        )
+        table(&["name", "reason", "nulls", "distinct", "most frequent", "share", ""], 2, rows)
     )?;
 
     section(out, "Sources")?;
     let rows = manifest.sources.iter().map(source_row);
-    let header = [
-        "dump", "device", "class", "trailer", "read", "kept", "removed", "rejected",
-    ];
+    let header = ["dump", "device", "class", "trailer", "read", "kept", "removed", "rejected"];
     writeln!(out, "{}", table(&header, 4, rows))?;
 
     section(out, "Partitions")?;
@@ -144,22 +105,10 @@ fn print(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
         sums[1] += file.rows;
         sums[2] += file.bytes;
     }
-    let rows = partitions
-        .into_iter()
-        .map(|((month, class), [files, rows, size])| {
-            vec![
-                month.to_owned(),
-                class.to_owned(),
-                count(files),
-                count(rows),
-                bytes(size),
-            ]
-        });
-    writeln!(
-        out,
-        "{}",
-        table(&["month", "deviceClass", "files", "rows", "bytes"], 2, rows)
-    )?;
+    let rows = partitions.into_iter().map(|((month, class), [files, rows, size])| {
+        vec![month.to_owned(), class.to_owned(), count(files), count(rows), bytes(size)]
+    });
+    writeln!(out, "{}", table(&["month", "deviceClass", "files", "rows", "bytes"], 2, rows))?;
 
     if !manifest.warnings.is_empty() {
         section(out, "Warnings")?;

@@ -10,11 +10,7 @@ use crate::exit::{Exit, Failure};
 use crate::{resources, table};
 
 pub(crate) fn run(args: &SampleArgs) -> Result<Exit, Failure> {
-    let options = SampleOptions {
-        scale: args.scale,
-        seed: args.seed,
-        jobs: threads(args.jobs),
-    };
+    let options = SampleOptions { scale: args.scale, seed: args.seed, jobs: threads(args.jobs) };
     let dumps = write(&args.output, &options)?;
     let mut rows: Vec<Vec<String>> = dumps
         .iter()
@@ -37,17 +33,10 @@ pub(crate) fn run(args: &SampleArgs) -> Result<Exit, Failure> {
         table::bytes(sum(|dump| dump.archive_bytes)),
     ]);
     let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "{}",
-        table::table(&["dump", "device", "flows", "JSON", "archive"], 2, rows)
-    )?;
+    writeln!(out, "{}", table::table(&["dump", "device", "flows", "JSON", "archive"], 2, rows))?;
     writeln!(out, "\nBuild a lake of them:")?;
     let output = args.output.display();
-    writeln!(
-        out,
-        "  flowlake build --config {output}/catalogue.toml --input {output} --output lake"
-    )?;
+    writeln!(out, "  flowlake build --config {output}/catalogue.toml --input {output} --output lake")?;
     Ok(Exit::Success)
 }
 

@@ -9,13 +9,7 @@ use crate::exit::{Exit, Failure};
 use crate::table;
 
 pub(crate) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
-    let report = verify(
-        &args.lake,
-        VerifyOptions {
-            quick: args.quick,
-            jobs: threads(args.jobs),
-        },
-    )?;
+    let report = verify(&args.lake, VerifyOptions { quick: args.quick, jobs: threads(args.jobs) })?;
     let mut out = io::stdout().lock();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &report).map_err(io::Error::from)?;
@@ -23,11 +17,7 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
     } else {
         print(&mut out, &report, args.quick)?;
     }
-    Ok(if report.is_clean() {
-        Exit::Success
-    } else {
-        Exit::Differences
-    })
+    Ok(if report.is_clean() { Exit::Success } else { Exit::Differences })
 }
 
 /// The report for people.
@@ -35,17 +25,11 @@ pub(crate) fn print(out: &mut impl Write, report: &VerifyReport, quick: bool) ->
     for difference in &report.differences {
         writeln!(out, "{}: {}", difference.path, difference.detail)?;
     }
-    let (files, bytes) = (
-        table::count(report.files_checked),
-        table::bytes(report.bytes_checked),
-    );
+    let (files, bytes) = (table::count(report.files_checked), table::bytes(report.bytes_checked));
     let checked = if quick {
         format!("names and sizes of {files} files, {bytes}; nothing was read")
     } else {
-        format!(
-            "{files} files, {} rows, {bytes} checked",
-            table::count(report.rows_checked)
-        )
+        format!("{files} files, {} rows, {bytes} checked", table::count(report.rows_checked))
     };
     if report.is_clean() {
         writeln!(out, "verified: {checked}")

@@ -38,20 +38,14 @@ pub(crate) fn merge(
     plan_warnings: &[Warning],
 ) -> Manifest {
     let mut warnings = plan_warnings.to_vec();
-    let sources: Vec<Source> = fragments
-        .iter()
-        .map(|fragment| source(fragment, recipe))
-        .collect();
+    let sources: Vec<Source> = fragments.iter().map(|fragment| source(fragment, recipe)).collect();
     for (source, fragment) in sources.iter().zip(fragments) {
         warnings.extend(source_warnings(source, fragment));
     }
     let dropped_columns = dropped_columns(recipe, fragments, &mut warnings);
     warnings.sort();
 
-    let mut files: Vec<DataFile> = fragments
-        .iter()
-        .flat_map(|fragment| fragment.files.clone())
-        .collect();
+    let mut files: Vec<DataFile> = fragments.iter().flat_map(|fragment| fragment.files.clone()).collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let row_accounting = RowAccounting {
         read: sources.iter().map(|source| source.read).sum(),
@@ -61,11 +55,7 @@ pub(crate) fn merge(
     };
     let totals = Totals {
         dumps: sources.len() as u64,
-        input_bytes: sources
-            .iter()
-            .flat_map(|source| &source.parts)
-            .map(|part| part.bytes)
-            .sum(),
+        input_bytes: sources.iter().flat_map(|source| &source.parts).map(|part| part.bytes).sum(),
         files: files.len() as u64,
         rows: files.iter().map(|file| file.rows).sum(),
         bytes: files.iter().map(|file| file.bytes).sum(),
@@ -73,10 +63,7 @@ pub(crate) fn merge(
     let dataset = &catalogue.dataset;
     Manifest {
         format_version: FORMAT_VERSION,
-        tool: Tool {
-            name: "flowlake".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        },
+        tool: Tool { name: "flowlake".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         dataset: Dataset {
             name: dataset.name.clone(),
             title: dataset.title.clone(),
@@ -84,10 +71,7 @@ pub(crate) fn merge(
             citation: dataset.citation.clone(),
             url: dataset.url.clone(),
         },
-        recipe: RecipeReference {
-            name: recipe.name.clone(),
-            digest: recipe.digest.clone(),
-        },
+        recipe: RecipeReference { name: recipe.name.clone(), digest: recipe.digest.clone() },
         schema: schema(columns),
         dropped_columns,
         row_accounting,
@@ -103,12 +87,7 @@ pub(crate) fn merge(
 /// hold those that are kept. A manifest that breaks it is not published.
 pub(crate) fn check_accounting(manifest: &Manifest) -> Result<(), Failure> {
     let in_files = |device: &str| -> u64 {
-        manifest
-            .files
-            .iter()
-            .filter(|file| file.device_name == device)
-            .map(|file| file.rows)
-            .sum()
+        manifest.files.iter().filter(|file| file.device_name == device).map(|file| file.rows).sum()
     };
     let broken = manifest.sources.iter().find(|source| {
         let removed: u64 = source.removed.iter().map(|rule| rule.rows).sum();
@@ -116,16 +95,13 @@ pub(crate) fn check_accounting(manifest: &Manifest) -> Result<(), Failure> {
     });
     match broken {
         Some(source) => {
-            let message = format!(
-                "the rows of dump {} do not add up: a defect; nothing was published",
-                source.dump
-            );
+            let message =
+                format!("the rows of dump {} do not add up: a defect; nothing was published", source.dump);
             Err(Failure::message(Exit::Defect, message))
         }
-        None if !manifest.row_accounting.adds_up() => Err(Failure::message(
-            Exit::Defect,
-            "the rows do not add up: a defect; nothing was published",
-        )),
+        None if !manifest.row_accounting.adds_up() => {
+            Err(Failure::message(Exit::Defect, "the rows do not add up: a defect; nothing was published"))
+        }
         None => Ok(()),
     }
 }
@@ -163,12 +139,7 @@ pub(crate) fn check_rejected(catalogue: &Catalogue, fragments: &[Fragment]) -> R
 
 /// Kinds of warnings that `--strict` makes errors: those about the input.
 pub(crate) fn strict_violation(warnings: &[Warning]) -> Option<Failure> {
-    const STRICT: [&str; 4] = [
-        "trailerMissing",
-        "trailerMismatch",
-        "dumpWithoutDevice",
-        "deviceWithoutDump",
-    ];
+    const STRICT: [&str; 4] = ["trailerMissing", "trailerMismatch", "dumpWithoutDevice", "deviceWithoutDump"];
     let violations: Vec<&str> = warnings
         .iter()
         .filter(|warning| STRICT.contains(&warning.kind.as_str()))
@@ -182,12 +153,7 @@ pub(crate) fn strict_violation(warnings: &[Warning]) -> Option<Failure> {
 }
 
 fn source(fragment: &Fragment, recipe: &Recipe) -> Source {
-    let Fragment {
-        task,
-        totals,
-        parts,
-        files,
-    } = fragment;
+    let Fragment { task, totals, parts, files } = fragment;
     let flows = totals.records.flows + totals.rejected;
     Source {
         dump: task.dump.name.clone(),
@@ -195,11 +161,7 @@ fn source(fragment: &Fragment, recipe: &Recipe) -> Source {
         device_class: task.device.class.clone(),
         parts: parts
             .iter()
-            .map(|part| Part {
-                name: part.name.clone(),
-                bytes: part.bytes,
-                sha256: part.sha256.clone(),
-            })
+            .map(|part| Part { name: part.name.clone(), bytes: part.bytes, sha256: part.sha256.clone() })
             .collect(),
         records: Records {
             flows,
@@ -207,16 +169,11 @@ fn source(fragment: &Fragment, recipe: &Recipe) -> Source {
             tombstone: totals.records.tombstone,
             other: totals.records.other,
         },
-        trailer: totals.control_totals.map(
-            |ControlTotals {
-                 flows: exported,
-                 packets,
-             }| Trailer {
-                flows: exported,
-                packets,
-                matches: exported == flows && packets == totals.packets,
-            },
-        ),
+        trailer: totals.control_totals.map(|ControlTotals { flows: exported, packets }| Trailer {
+            flows: exported,
+            packets,
+            matches: exported == flows && packets == totals.packets,
+        }),
         published_records: task.device.published_records,
         read: flows,
         kept: totals.kept,
@@ -231,10 +188,7 @@ fn source(fragment: &Fragment, recipe: &Recipe) -> Source {
         unknown_fields: totals
             .unknown_fields
             .iter()
-            .map(|(name, rows)| UnknownField {
-                name: name.to_owned(),
-                rows,
-            })
+            .map(|(name, rows)| UnknownField { name: name.to_owned(), rows })
             .collect(),
         // Times of one form sort as text.
         first_flow_start: files.iter().map(|file| file.min_flow_start.clone()).min(),
@@ -245,11 +199,7 @@ fn source(fragment: &Fragment, recipe: &Recipe) -> Source {
 fn source_warnings(source: &Source, fragment: &Fragment) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |kind: &str, message: String| {
-        warnings.push(Warning {
-            kind: kind.to_owned(),
-            subject: source.dump.clone(),
-            message,
-        });
+        warnings.push(Warning { kind: kind.to_owned(), subject: source.dump.clone(), message });
     };
     let dump = &source.dump;
     match &source.trailer {
@@ -269,37 +219,21 @@ fn source_warnings(source: &Source, fragment: &Fragment) -> Vec<Warning> {
     if let Some(published) = source.published_records
         && published != source.read
     {
-        let message = format!(
-            "dump {dump}: {} flows read, its publisher states {published}",
-            source.read
-        );
+        let message = format!("dump {dump}: {} flows read, its publisher states {published}", source.read);
         warn("publishedCountDiffers", message);
     }
     if source.rejected > 0 {
-        let message = format!(
-            "dump {dump}: {} lines rejected, kept in rejected/{dump}.ndjson",
-            source.rejected
-        );
+        let message =
+            format!("dump {dump}: {} lines rejected, kept in rejected/{dump}.ndjson", source.rejected);
         warn("linesRejected", message);
     }
     if !source.unknown_fields.is_empty() {
-        let names: Vec<&str> = source
-            .unknown_fields
-            .iter()
-            .map(|field| field.name.as_str())
-            .take(5)
-            .collect();
-        let more = if source.unknown_fields.len() > names.len() {
-            ", …"
-        } else {
-            ""
-        };
+        let names: Vec<&str> =
+            source.unknown_fields.iter().map(|field| field.name.as_str()).take(5).collect();
+        let more = if source.unknown_fields.len() > names.len() { ", …" } else { "" };
         warn(
             "unknownFields",
-            format!(
-                "dump {dump}: flows hold unknown fields, left out: {}{more}",
-                names.join(", ")
-            ),
+            format!("dump {dump}: flows hold unknown fields, left out: {}{more}", names.join(", ")),
         );
     }
     warnings
@@ -351,9 +285,7 @@ fn dropped_columns(
 }
 
 fn sum_removed(recipe: &Recipe, fragments: &[Fragment]) -> Vec<RemovedRows> {
-    removed(recipe, |i| {
-        fragments.iter().map(|fragment| fragment.totals.removed[i]).sum()
-    })
+    removed(recipe, |i| fragments.iter().map(|fragment| fragment.totals.removed[i]).sum())
 }
 
 fn removed(recipe: &Recipe, rows: impl Fn(usize) -> u64) -> Vec<RemovedRows> {
@@ -361,10 +293,7 @@ fn removed(recipe: &Recipe, rows: impl Fn(usize) -> u64) -> Vec<RemovedRows> {
         .filters
         .iter()
         .enumerate()
-        .map(|(i, filter)| RemovedRows {
-            rule: filter.rule.clone(),
-            rows: rows(i),
-        })
+        .map(|(i, filter)| RemovedRows { rule: filter.rule.clone(), rows: rows(i) })
         .collect()
 }
 

@@ -27,15 +27,9 @@ pub(crate) struct Task {
 pub(crate) fn plan(catalogue: &Catalogue, input: &Path, devices: &[String]) -> Result<Plan, Failure> {
     for name in devices {
         if !catalogue.devices.iter().any(|device| device.name == *name) {
-            let names: Vec<&str> = catalogue
-                .devices
-                .iter()
-                .map(|device| device.name.as_str())
-                .collect();
-            return Err(
-                Failure::message(Exit::Usage, format!("the catalogue has no device `{name}`"))
-                    .hint(format!("devices are: {}", names.join(", "))),
-            );
+            let names: Vec<&str> = catalogue.devices.iter().map(|device| device.name.as_str()).collect();
+            return Err(Failure::message(Exit::Usage, format!("the catalogue has no device `{name}`"))
+                .hint(format!("devices are: {}", names.join(", "))));
         }
     }
     // Devices that are not asked for might as well not be there: what is wrong with their dumps is no concern of this build.
@@ -43,19 +37,12 @@ pub(crate) fn plan(catalogue: &Catalogue, input: &Path, devices: &[String]) -> R
     if !devices.is_empty() {
         asked_for.devices.retain(|device| devices.contains(&device.name));
     }
-    let Discovery {
-        matched,
-        without_device,
-        without_dump,
-        unused_files,
-    } = discover(input, &asked_for).map_err(|error| match error {
-        IngestError::Io(_) => Failure::from(error).hint("--input is the directory that holds the dumps"),
-        _ => Failure::from(error),
-    })?;
-    let tasks: Vec<Task> = matched
-        .into_iter()
-        .map(|(dump, device)| Task { dump, device })
-        .collect();
+    let Discovery { matched, without_device, without_dump, unused_files } = discover(input, &asked_for)
+        .map_err(|error| match error {
+            IngestError::Io(_) => Failure::from(error).hint("--input is the directory that holds the dumps"),
+            _ => Failure::from(error),
+        })?;
+    let tasks: Vec<Task> = matched.into_iter().map(|(dump, device)| Task { dump, device }).collect();
 
     let mut warnings = Vec::new();
     // Whoever asks for single devices knows that there are others.
@@ -64,10 +51,7 @@ pub(crate) fn plan(catalogue: &Catalogue, input: &Path, devices: &[String]) -> R
             warnings.push(Warning {
                 kind: "dumpWithoutDevice".to_owned(),
                 subject: dump.clone(),
-                message: format!(
-                    "dump {} belongs to no device of the catalogue and is not built",
-                    dump
-                ),
+                message: format!("dump {} belongs to no device of the catalogue and is not built", dump),
             });
         }
     }
@@ -75,10 +59,7 @@ pub(crate) fn plan(catalogue: &Catalogue, input: &Path, devices: &[String]) -> R
         warnings.push(Warning {
             kind: "deviceWithoutDump".to_owned(),
             subject: device.name.clone(),
-            message: format!(
-                "device {} has no dump: no {}.tar.gz or the like",
-                device.name, device.archive
-            ),
+            message: format!("device {} has no dump: no {}.tar.gz or the like", device.name, device.archive),
         });
     }
     for name in unused_files {

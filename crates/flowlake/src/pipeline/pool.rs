@@ -172,9 +172,7 @@ impl Pool<'_> {
         match work {
             Work::Read(mut reader, buffer) => {
                 let chunk = reader.next_chunk(buffer)?;
-                self.build
-                    .progress
-                    .read(i, reader.bytes_read(), reader.bytes_decompressed());
+                self.build.progress.read(i, reader.bytes_read(), reader.bytes_decompressed());
                 self.with_lane(i, |lane| {
                     match chunk {
                         Some(chunk) => {
@@ -204,9 +202,7 @@ impl Pool<'_> {
                 });
             }
             Work::Encode(group) => {
-                let encoded = group
-                    .encode()
-                    .map_err(|error| Failure::new(Exit::Output, error))?;
+                let encoded = group.encode().map_err(|error| Failure::new(Exit::Output, error))?;
                 self.with_lane(i, |lane| lane.encoded.push(encoded));
             }
             Work::Store(mut sink, groups) => {

@@ -60,10 +60,7 @@ impl Stages {
     /// Decodes and transforms a chunk and splits its rows by month.
     pub(crate) fn process(&self, chunk: &Chunk) -> Result<Processed, Failure> {
         let raw = self.decoder.decode(chunk)?;
-        let flows = self
-            .transformer
-            .apply(raw.flows)
-            .map_err(|error| Failure::new(Exit::Defect, error))?;
+        let flows = self.transformer.apply(raw.flows).map_err(|error| Failure::new(Exit::Defect, error))?;
         // A time outside the months a path can name is no defect of ours: the dump says so.
         let parts =
             split_by_month(flows.rows, &self.flow_start).map_err(|error| Failure::new(Exit::Input, error))?;
@@ -132,11 +129,7 @@ impl TaskSink {
         let totals = Totals {
             removed: vec![0; recipe.filters.len()],
             repairs: vec![0; recipe.repairs.len()],
-            evidence: recipe
-                .dropped
-                .iter()
-                .map(|field| ColumnEvidence::new(&field.name))
-                .collect(),
+            evidence: recipe.dropped.iter().map(|field| ColumnEvidence::new(&field.name)).collect(),
             ..Totals::default()
         };
         let rejected = RejectedLines::new(root, &task.dump.name);
@@ -176,18 +169,13 @@ impl TaskSink {
         for (sum, evidence) in totals.evidence.iter_mut().zip(&processed.evidence) {
             sum.merge(evidence);
         }
-        totals.kept += processed
-            .parts
-            .iter()
-            .map(|(_, rows)| rows.height() as u64)
-            .sum::<u64>();
+        totals.kept += processed.parts.iter().map(|(_, rows)| rows.height() as u64).sum::<u64>();
         if totals.rejected > self.limits.max_rejected_lines {
             let (dump, limit) = (&self.task.dump.name, self.limits.max_rejected_lines);
             return Err(IngestError::too_many_rejected(dump, limit, &processed.rejections).into());
         }
         self.rejected.write(&processed.rejections)?;
-        self.months
-            .extend(processed.parts.iter().map(|(month, _)| *month));
+        self.months.extend(processed.parts.iter().map(|(month, _)| *month));
         if self.months.len() as u64 > self.limits.max_months {
             let message = format!(
                 "dump {}: its flows lie in more than {} months, the limit, from {} to {}",
@@ -220,12 +208,7 @@ impl TaskSink {
     pub(crate) fn finish(self, parts: Vec<PartDigest>) -> Result<Fragment, Failure> {
         let files = self.writer.finish()?;
         self.rejected.finish()?;
-        Ok(Fragment {
-            task: self.task,
-            totals: self.totals,
-            parts,
-            files,
-        })
+        Ok(Fragment { task: self.task, totals: self.totals, parts, files })
     }
 }
 
@@ -238,11 +221,7 @@ struct RejectedLines {
 
 impl RejectedLines {
     fn new(root: &Path, dump: &str) -> Self {
-        Self {
-            dump: dump.to_owned(),
-            path: root.join(REJECTED).join(format!("{dump}.ndjson")),
-            file: None,
-        }
+        Self { dump: dump.to_owned(), path: root.join(REJECTED).join(format!("{dump}.ndjson")), file: None }
     }
 
     fn write(&mut self, rejections: &[Rejection]) -> Result<(), Failure> {
@@ -256,18 +235,10 @@ impl RejectedLines {
                 if let Some(directory) = self.path.parent() {
                     fs_err::create_dir_all(directory).map_err(failed)?;
                 }
-                none.insert(std::io::BufWriter::new(
-                    fs_err::File::create(&self.path).map_err(failed)?,
-                ))
+                none.insert(std::io::BufWriter::new(fs_err::File::create(&self.path).map_err(failed)?))
             }
         };
-        for Rejection {
-            line,
-            offset,
-            reason,
-            text,
-        } in rejections
-        {
+        for Rejection { line, offset, reason, text } in rejections {
             // What is no UTF-8 is no JSON text either: its bytes are kept as hexadecimal.
             let text = match std::str::from_utf8(text) {
                 Ok(text) => json!({"text": text}),

@@ -59,11 +59,7 @@ pub(crate) struct Row {
 
 impl Default for Row {
     fn default() -> Self {
-        Self {
-            present: 0,
-            numbers: [0; FIELD_COUNT],
-            texts: [View::default(); TEXT_COUNT],
-        }
+        Self { present: 0, numbers: [0; FIELD_COUNT], texts: [View::default(); TEXT_COUNT] }
     }
 }
 
@@ -87,11 +83,7 @@ impl Columns {
         Self {
             present: Vec::with_capacity(rows),
             in_all: u64::MAX,
-            numbers: FIELDS
-                .iter()
-                .map(capacity(false))
-                .map(Vec::with_capacity)
-                .collect(),
+            numbers: FIELDS.iter().map(capacity(false)).map(Vec::with_capacity).collect(),
             texts: (0..TEXT_COUNT).map(|_| Vec::with_capacity(rows)).collect(),
             lines: Vec::with_capacity(rows),
             interner: Interner::default(),
@@ -115,14 +107,7 @@ impl Columns {
 
     pub(crate) fn finish(self) -> PolarsResult<DataFrame> {
         let height = self.present.len();
-        let Self {
-            present,
-            in_all,
-            numbers,
-            texts,
-            lines,
-            interner,
-        } = self;
+        let Self { present, in_all, numbers, texts, lines, interner } = self;
         let buffer = interner.into_buffer();
         let mut columns = Vec::with_capacity(FIELD_COUNT + 1);
         let mut texts = texts.into_iter();
@@ -144,9 +129,9 @@ impl Columns {
             };
             let series = Series::from_arrow(name, array)?;
             columns.push(match field.kind {
-                Kind::Timestamp => series
-                    .cast(&DataType::Datetime(TimeUnit::Milliseconds, None))?
-                    .into_column(),
+                Kind::Timestamp => {
+                    series.cast(&DataType::Datetime(TimeUnit::Milliseconds, None))?.into_column()
+                }
                 _ => series.into_column(),
             });
         }
@@ -184,17 +169,8 @@ pub(crate) enum Judged {
 
 impl Default for Interner {
     fn default() -> Self {
-        let empty = Slot {
-            kind: Judged::Empty,
-            start: 0,
-            len: 0,
-            view: View::default(),
-        };
-        Self {
-            buffer: Vec::new(),
-            slots: vec![empty; SLOTS],
-            known: Default::default(),
-        }
+        let empty = Slot { kind: Judged::Empty, start: 0, len: 0, view: View::default() };
+        Self { buffer: Vec::new(), slots: vec![empty; SLOTS], known: Default::default() }
     }
 }
 
@@ -203,12 +179,7 @@ impl Interner {
     #[inline(always)]
     pub(crate) fn intern(&mut self, text: &[u8], kind: Judged, judge: fn(&str) -> bool) -> Option<View> {
         let slot = self.slot(text, kind);
-        let Slot {
-            kind: slot_kind,
-            start,
-            len,
-            view,
-        } = self.slots[slot];
+        let Slot { kind: slot_kind, start, len, view } = self.slots[slot];
         if slot_kind == kind
             && len as usize == text.len()
             && self.buffer[start as usize..][..len as usize] == *text
@@ -221,12 +192,8 @@ impl Interner {
     #[inline(always)]
     fn slot(&self, text: &[u8], kind: Judged) -> usize {
         // The last bytes tell addresses of one network apart, the first ones networks.
-        let tail = text
-            .last_chunk::<8>()
-            .map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        let head = text
-            .first_chunk::<8>()
-            .map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let tail = text.last_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let head = text.first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         let mixed = (tail ^ head.rotate_left(23) ^ (text.len() as u64) ^ ((kind as u64) << 40))
             .wrapping_mul(0x9E37_79B9_7F4A_7C15);
         (mixed >> 55) as usize
@@ -251,12 +218,7 @@ impl Interner {
         let start = u32::try_from(self.buffer.len()).ok()?;
         let len = u32::try_from(text.len()).ok()?;
         self.buffer.extend_from_slice(text);
-        let entry = Slot {
-            kind,
-            start,
-            len,
-            view: View::new_from_bytes(text, 0, start),
-        };
+        let entry = Slot { kind, start, len, view: View::new_from_bytes(text, 0, start) };
         self.slots[slot] = entry;
         known.insert(Box::from(text), entry);
         Some(entry.view)

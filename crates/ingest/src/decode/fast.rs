@@ -105,10 +105,7 @@ macro_rules! value {
 /// Text without escapes, in a view of its own when it is short.
 #[inline(always)]
 fn plain_text(text: &[u8], interner: &mut Interner) -> Option<View> {
-    if text
-        .iter()
-        .any(|&byte| byte < 0x20 || byte == b'\\' || byte >= 0x80)
-    {
+    if text.iter().any(|&byte| byte < 0x20 || byte == b'\\' || byte >= 0x80) {
         return None;
     }
     if text.len() <= View::MAX_INLINE_SIZE as usize {
@@ -146,11 +143,7 @@ impl FastDecoder {
                 }
             };
         }
-        field!(
-            "{\"flows\":{\"flowStartMilliseconds\":\"",
-            "flowStartMilliseconds",
-            start
-        );
+        field!("{\"flows\":{\"flowStartMilliseconds\":\"", "flowStartMilliseconds", start);
         if present == 0 {
             return None;
         }

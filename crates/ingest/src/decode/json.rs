@@ -41,10 +41,7 @@ pub(super) fn decode_line(text: &[u8], row: &mut Row, interner: &mut Interner) -
     let text = match std::str::from_utf8(text) {
         Ok(text) => text,
         Err(error) => {
-            return Line::Rejected(format!(
-                "not UTF-8 at byte {} of the line",
-                error.valid_up_to() + 1
-            ));
+            return Line::Rejected(format!("not UTF-8 at byte {} of the line", error.valid_up_to() + 1));
         }
     };
     if text.trim_ascii().is_empty() {
@@ -52,9 +49,7 @@ pub(super) fn decode_line(text: &[u8], row: &mut Row, interner: &mut Interner) -
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let record = Record { row, interner };
-    let line = deserializer
-        .deserialize_any(record)
-        .and_then(|line| deserializer.end().map(|()| line));
+    let line = deserializer.deserialize_any(record).and_then(|line| deserializer.end().map(|()| line));
     line.unwrap_or_else(|error| {
         // The line number serde_json adds is that of the text it was given, always 1: of no use to the reader.
         let column = error.column();
@@ -141,9 +136,7 @@ impl<'de> Visitor<'de> for Record<'_> {
 }
 
 fn not_a_record(found: &str) -> Line {
-    Line::Rejected(format!(
-        "expected a record such as {{\"flows\":{{…}}}}, found {found}"
-    ))
+    Line::Rejected(format!("expected a record such as {{\"flows\":{{…}}}}, found {found}"))
 }
 
 /// The object of a `flows` record.
@@ -165,45 +158,31 @@ macro_rules! no_object {
     ($what:literal) => {
         fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Line, A::Error> {
             while items.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(Line::Rejected(
-                concat!("`", $what, "` holds a list, not an object").to_owned(),
-            ))
+            Ok(Line::Rejected(concat!("`", $what, "` holds a list, not an object").to_owned()))
         }
 
         fn visit_str<E>(self, _: &str) -> Result<Line, E> {
-            Ok(Line::Rejected(
-                concat!("`", $what, "` holds text, not an object").to_owned(),
-            ))
+            Ok(Line::Rejected(concat!("`", $what, "` holds text, not an object").to_owned()))
         }
 
         fn visit_bool<E>(self, _: bool) -> Result<Line, E> {
-            Ok(Line::Rejected(
-                concat!("`", $what, "` holds a truth value, not an object").to_owned(),
-            ))
+            Ok(Line::Rejected(concat!("`", $what, "` holds a truth value, not an object").to_owned()))
         }
 
         fn visit_i64<E>(self, _: i64) -> Result<Line, E> {
-            Ok(Line::Rejected(
-                concat!("`", $what, "` holds a number, not an object").to_owned(),
-            ))
+            Ok(Line::Rejected(concat!("`", $what, "` holds a number, not an object").to_owned()))
         }
 
         fn visit_u64<E>(self, _: u64) -> Result<Line, E> {
-            Ok(Line::Rejected(
-                concat!("`", $what, "` holds a number, not an object").to_owned(),
-            ))
+            Ok(Line::Rejected(concat!("`", $what, "` holds a number, not an object").to_owned()))
         }
 
         fn visit_f64<E>(self, _: f64) -> Result<Line, E> {
-            Ok(Line::Rejected(
-                concat!("`", $what, "` holds a number, not an object").to_owned(),
-            ))
+            Ok(Line::Rejected(concat!("`", $what, "` holds a number, not an object").to_owned()))
         }
 
         fn visit_unit<E>(self) -> Result<Line, E> {
-            Ok(Line::Rejected(
-                concat!("`", $what, "` holds null, not an object").to_owned(),
-            ))
+            Ok(Line::Rejected(concat!("`", $what, "` holds null, not an object").to_owned()))
         }
     };
 }
@@ -246,10 +225,7 @@ impl<'de> Visitor<'de> for Flow<'_> {
             .map(|(_, field)| field.name)
             .collect();
         if !missing.is_empty() {
-            return Ok(Line::Rejected(format!(
-                "required but missing: {}",
-                missing.join(", ")
-            )));
+            return Ok(Line::Rejected(format!("required but missing: {}", missing.join(", "))));
         }
         self.row.present = present;
         unknown.sort_unstable();
@@ -297,11 +273,7 @@ impl<'de> Visitor<'de> for Stats {
                 Err(reason) => return drain(map, Line::Rejected(format!("stats.{key}: {reason}"))),
             }
         }
-        Ok(Line::Stats(
-            flows
-                .zip(packets)
-                .map(|(flows, packets)| ControlTotals { flows, packets }),
-        ))
+        Ok(Line::Stats(flows.zip(packets).map(|(flows, packets)| ControlTotals { flows, packets })))
     }
 
     no_object!("stats");
@@ -393,11 +365,7 @@ impl fmt::Display for Scalar<'_> {
             Self::Huge(value) => write!(f, "{value}"),
             Self::Float(value) => write!(f, "{value}"),
             Self::Text(text) if text.chars().count() > 40 => {
-                write!(
-                    f,
-                    "\"{}…\"",
-                    text.chars().take(40).collect::<String>().escape_debug()
-                )
+                write!(f, "\"{}…\"", text.chars().take(40).collect::<String>().escape_debug())
             }
             Self::Text(text) => write!(f, "\"{}\"", text.escape_debug()),
             Self::Other(what) => f.write_str(what),
@@ -440,9 +408,7 @@ fn store(i: usize, value: &Scalar<'_>, row: &mut Row, interner: &mut Interner) -
             let (what, judged, judge): (_, _, fn(&str) -> bool) = match kind {
                 Kind::Mac => ("a MAC address", Judged::Mac, is_mac),
                 Kind::Ip => ("an IP address", Judged::Ip, is_ip),
-                _ => ("text of at most 256 bytes", Judged::Text, |text| {
-                    text.len() <= MAX_TEXT_BYTES
-                }),
+                _ => ("text of at most 256 bytes", Judged::Text, |text| text.len() <= MAX_TEXT_BYTES),
             };
             let view = interner.intern(text(what)?.as_bytes(), judged, judge);
             row.texts[TEXT_SLOT[i]] = view.ok_or_else(|| format!("expected {what}, found {value}"))?;
@@ -477,10 +443,5 @@ fn thousandths(value: &Scalar<'_>) -> Result<i64, String> {
     };
     number
         .filter(|number| (0..MAX_THOUSANDTHS).contains(number))
-        .ok_or_else(|| {
-            format!(
-                "expected a number from 0 to {}, found {value}",
-                MAX_THOUSANDTHS / 1000
-            )
-        })
+        .ok_or_else(|| format!("expected a number from 0 to {}, found {value}", MAX_THOUSANDTHS / 1000))
 }

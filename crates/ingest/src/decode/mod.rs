@@ -116,12 +116,7 @@ fn decode_fully(
         Line::Tombstone => batch.records.tombstone += 1,
         Line::Other => batch.records.other += 1,
         Line::Rejected(reason) => {
-            batch.rejections.push(Rejection {
-                line,
-                offset,
-                reason,
-                text: text.to_vec(),
-            });
+            batch.rejections.push(Rejection { line, offset, reason, text: text.to_vec() });
         }
     }
 }

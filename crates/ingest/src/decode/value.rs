@@ -77,10 +77,7 @@ pub(crate) fn take_thousandths(input: &[u8]) -> Option<(i64, &[u8])> {
     if a > 9 || b > 9 || c > 9 {
         return None;
     }
-    Some((
-        whole * 1000 + i64::from(a) * 100 + i64::from(b) * 10 + i64::from(c),
-        &rest[4..],
-    ))
+    Some((whole * 1000 + i64::from(a) * 100 + i64::from(b) * 10 + i64::from(c), &rest[4..]))
 }
 
 /// Text up to the closing quote, for short text without escapes, and what is behind the quote.
@@ -106,10 +103,7 @@ pub(crate) fn take_text(input: &[u8], longest: usize) -> Option<(&[u8], &[u8])> 
 /// Hexadecimal text with or without `0x`.
 #[inline(always)]
 pub(crate) fn hex(text: &[u8]) -> Option<i64> {
-    let digits = text
-        .strip_prefix(b"0x")
-        .or_else(|| text.strip_prefix(b"0X"))
-        .unwrap_or(text);
+    let digits = text.strip_prefix(b"0x").or_else(|| text.strip_prefix(b"0X")).unwrap_or(text);
     if digits.is_empty() || digits.len() > 15 {
         return None;
     }
@@ -251,9 +245,9 @@ fn parse_date(date: &[u8; 10]) -> Option<i64> {
 }
 
 fn number(digits: &[u8]) -> Option<i64> {
-    digits.iter().try_fold(0, |value, byte| {
-        byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0'))
-    })
+    digits
+        .iter()
+        .try_fold(0, |value, byte| byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0')))
 }
 
 #[cfg(test)]
@@ -262,28 +256,13 @@ mod tests {
 
     #[test]
     fn integers_of_every_length() {
-        for text in [
-            "0",
-            "7",
-            "10",
-            "999",
-            "1234567",
-            "12345678",
-            "123456789012",
-            "9223372036854775807",
-        ] {
+        for text in ["0", "7", "10", "999", "1234567", "12345678", "123456789012", "9223372036854775807"] {
             let input = format!("{text},\"next\":0");
             let (value, rest) = take_integer(input.as_bytes()).expect(text);
             assert_eq!(value.to_string(), text);
             assert_eq!(rest, b",\"next\":0");
         }
-        for text in [
-            "-1,      ",
-            "01,      ",
-            "9223372036854775808,  ",
-            "x,       ",
-            "00000000,   ",
-        ] {
+        for text in ["-1,      ", "01,      ", "9223372036854775808,  ", "x,       ", "00000000,   "] {
             assert!(take_integer(text.as_bytes()).is_none(), "{text}");
         }
     }
@@ -291,10 +270,7 @@ mod tests {
     #[test]
     fn thousandths_need_three_decimals_or_none() {
         assert_eq!(take_thousandths(b"1799.999,   ").map(|(v, _)| v), Some(1_799_999));
-        assert_eq!(
-            take_thousandths(b"1799999,    ").map(|(v, _)| v),
-            Some(1_799_999_000)
-        );
+        assert_eq!(take_thousandths(b"1799999,    ").map(|(v, _)| v), Some(1_799_999_000));
         assert!(take_thousandths(b"1.5,        ").is_none());
         assert!(take_thousandths(b"99999999999999999,    ").is_none());
     }
@@ -303,15 +279,8 @@ mod tests {
     fn timestamps_in_both_decoders_agree() {
         let expected = 1_561_451_789_747; // date -u -d '2019-06-25 08:36:29.747' +%s%3N
         let mut fast = Timestamps::default();
-        assert_eq!(
-            fast.take(b"2019-06-25 08:36:29.747\",").map(|(v, _)| v),
-            Some(expected)
-        );
-        for text in [
-            "2019-06-25 08:36:29.747",
-            "2019-06-25T08:36:29.747Z",
-            "2019-06-25 08:36:29.747999",
-        ] {
+        assert_eq!(fast.take(b"2019-06-25 08:36:29.747\",").map(|(v, _)| v), Some(expected));
+        for text in ["2019-06-25 08:36:29.747", "2019-06-25T08:36:29.747Z", "2019-06-25 08:36:29.747999"] {
             assert_eq!(timestamp(text), Some(expected), "{text}");
         }
         for text in [
@@ -345,15 +314,9 @@ mod tests {
 
     #[test]
     fn text_ends_at_the_first_quote() {
-        assert_eq!(
-            take_text(b"idle\",\"x\":1      ", 30),
-            Some((&b"idle"[..], &b",\"x\":1      "[..]))
-        );
+        assert_eq!(take_text(b"idle\",\"x\":1      ", 30), Some((&b"idle"[..], &b",\"x\":1      "[..])));
         assert_eq!(take_text(b"\",\"x\":1      ", 30).map(|(t, _)| t), Some(&b""[..]));
-        assert_eq!(
-            take_text(b"0123456789abcdef\"        ", 30).map(|(t, _)| t.len()),
-            Some(16)
-        );
+        assert_eq!(take_text(b"0123456789abcdef\"        ", 30).map(|(t, _)| t.len()), Some(16));
         assert!(take_text(&[b'a'; 100], 30).is_none());
     }
 }

@@ -9,13 +9,7 @@ use crate::testing::{self, publish_lake};
 fn names(directory: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(directory)
         .expect("a directory")
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        })
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
     names
@@ -80,23 +74,14 @@ fn what_is_at_the_target_decides() {
     assert_eq!(published(&at("empty")), "new");
 
     for mode in [PublishMode::Fresh, PublishMode::Replace] {
-        assert!(matches!(
-            publish(&at("full"), mode, "new"),
-            Err(PublishError::TargetNotEmpty { .. })
-        ));
-        assert!(matches!(
-            publish(&at("file"), mode, "new"),
-            Err(PublishError::TargetNotADirectory { .. })
-        ));
+        assert!(matches!(publish(&at("full"), mode, "new"), Err(PublishError::TargetNotEmpty { .. })));
+        assert!(matches!(publish(&at("file"), mode, "new"), Err(PublishError::TargetNotADirectory { .. })));
         let below = publish(&at("file/lake"), mode, "new").expect_err("a file has nothing below it");
         assert!(
             matches!(&below, PublishError::TargetNotADirectory { path } if path.ends_with("file")),
             "{below:?}"
         );
-        assert!(matches!(
-            publish(Path::new("/"), mode, "new"),
-            Err(PublishError::NoName { .. })
-        ));
+        assert!(matches!(publish(Path::new("/"), mode, "new"), Err(PublishError::NoName { .. })));
         assert!(matches!(
             publish(Path::new("/proc"), mode, "new"),
             Err(PublishError::TargetIsMountPoint { .. })
@@ -131,9 +116,7 @@ fn the_second_of_two_builds_is_told() {
     let second = Staging::create(&target, PublishMode::Fresh).expect("it is staged too");
     assert_ne!(first.root(), second.root());
     first.publish(&manifest("first")).expect("it is published");
-    let error = second
-        .publish(&manifest("second"))
-        .expect_err("the first was faster");
+    let error = second.publish(&manifest("second")).expect_err("the first was faster");
     assert!(error.is_conflict(), "{error:?}");
     assert_eq!(published(&target), "first");
     assert_eq!(names(place.path()), ["lake"]);
@@ -147,12 +130,7 @@ fn strangers_files_that_appear_meanwhile_are_left_alone() {
         let staging = Staging::create(&target, mode).expect("it is staged");
         fs::create_dir(&target).expect("it is made");
         fs::write(target.join("thesis.txt"), "x").expect("it is written");
-        assert!(
-            staging
-                .publish(&manifest("new"))
-                .expect_err("there is something")
-                .is_conflict()
-        );
+        assert!(staging.publish(&manifest("new")).expect_err("there is something").is_conflict());
         assert_eq!(names(&target), ["thesis.txt"]);
         assert_eq!(names(place.path()), ["lake"]);
     }

@@ -10,11 +10,7 @@ pub(super) fn check(manifest: &Manifest, report: &mut VerifyReport) {
     let mut paths = BTreeSet::new();
     for file in &manifest.files {
         if !paths.insert(file.path.as_str()) {
-            report.add(
-                &file.path,
-                DifferenceKind::Duplicate,
-                "the manifest lists it twice",
-            );
+            report.add(&file.path, DifferenceKind::Duplicate, "the manifest lists it twice");
         }
     }
     check_totals(manifest, report);
@@ -25,11 +21,7 @@ pub(super) fn check(manifest: &Manifest, report: &mut VerifyReport) {
 /// Adds a difference when a number the manifest states is not the one it implies.
 fn equal(report: &mut VerifyReport, kind: DifferenceKind, what: &str, stated: u64, implied: u64) {
     if stated != implied {
-        report.add(
-            MANIFEST_FILE,
-            kind,
-            format!("{what}: stated {stated}, adds up to {implied}"),
-        );
+        report.add(MANIFEST_FILE, kind, format!("{what}: stated {stated}, adds up to {implied}"));
     }
 }
 
@@ -37,48 +29,12 @@ fn check_totals(manifest: &Manifest, report: &mut VerifyReport) {
     let totals = &manifest.totals;
     let kind = DifferenceKind::Totals;
     let parts = manifest.sources.iter().flat_map(|source| &source.parts);
-    equal(
-        report,
-        kind,
-        "totals.dumps",
-        totals.dumps,
-        manifest.sources.len() as u64,
-    );
-    equal(
-        report,
-        kind,
-        "totals.inputBytes",
-        totals.input_bytes,
-        sum(parts.map(|part| part.bytes)),
-    );
-    equal(
-        report,
-        kind,
-        "totals.files",
-        totals.files,
-        manifest.files.len() as u64,
-    );
-    equal(
-        report,
-        kind,
-        "totals.rows",
-        totals.rows,
-        sum(manifest.files.iter().map(|file| file.rows)),
-    );
-    equal(
-        report,
-        kind,
-        "totals.bytes",
-        totals.bytes,
-        sum(manifest.files.iter().map(|file| file.bytes)),
-    );
-    equal(
-        report,
-        kind,
-        "rowAccounting.kept",
-        manifest.row_accounting.kept,
-        totals.rows,
-    );
+    equal(report, kind, "totals.dumps", totals.dumps, manifest.sources.len() as u64);
+    equal(report, kind, "totals.inputBytes", totals.input_bytes, sum(parts.map(|part| part.bytes)));
+    equal(report, kind, "totals.files", totals.files, manifest.files.len() as u64);
+    equal(report, kind, "totals.rows", totals.rows, sum(manifest.files.iter().map(|file| file.rows)));
+    equal(report, kind, "totals.bytes", totals.bytes, sum(manifest.files.iter().map(|file| file.bytes)));
+    equal(report, kind, "rowAccounting.kept", manifest.row_accounting.kept, totals.rows);
 }
 
 fn check_rows(manifest: &Manifest, report: &mut VerifyReport) {
@@ -86,22 +42,10 @@ fn check_rows(manifest: &Manifest, report: &mut VerifyReport) {
     let all = &manifest.row_accounting;
     let outcome =
         |kept, removed: &[RemovedRows], rejected| sum([kept, sum(removed.iter().map(|r| r.rows)), rejected]);
-    equal(
-        report,
-        kind,
-        "rowAccounting.read",
-        all.read,
-        outcome(all.kept, &all.removed, all.rejected),
-    );
+    equal(report, kind, "rowAccounting.read", all.read, outcome(all.kept, &all.removed, all.rejected));
     for source in &manifest.sources {
         let what = format!("read of dump {}", source.dump);
-        equal(
-            report,
-            kind,
-            &what,
-            source.read,
-            outcome(source.kept, &source.removed, source.rejected),
-        );
+        equal(report, kind, &what, source.read, outcome(source.kept, &source.removed, source.rejected));
     }
     equal(
         report,
@@ -130,13 +74,7 @@ fn check_rows(manifest: &Manifest, report: &mut VerifyReport) {
     }
     for removed in &all.removed {
         let implied = by_rule.remove(removed.rule.as_str()).unwrap_or(0);
-        equal(
-            report,
-            kind,
-            &format!("rows removed by {}", removed.rule),
-            removed.rows,
-            implied,
-        );
+        equal(report, kind, &format!("rows removed by {}", removed.rule), removed.rows, implied);
     }
     for (rule, rows) in by_rule {
         equal(report, kind, &format!("rows removed by {rule}"), 0, rows);
@@ -153,13 +91,7 @@ fn check_devices(manifest: &Manifest, report: &mut VerifyReport) {
         add(&mut rows.entry(&file.device_name).or_default().1, file.rows);
     }
     for (device, (kept, in_files)) in rows {
-        equal(
-            report,
-            DifferenceKind::Totals,
-            &format!("rows of device {device}"),
-            kept,
-            in_files,
-        );
+        equal(report, DifferenceKind::Totals, &format!("rows of device {device}"), kept, in_files);
     }
 }
 

@@ -45,22 +45,11 @@ pub(super) fn check(
         Err(error) => return report.add(&file.path, DifferenceKind::Unreadable, error.to_string()),
     };
     if !metadata.is_file() {
-        return report.add(
-            &file.path,
-            DifferenceKind::NotAFile,
-            "it should be a regular file",
-        );
+        return report.add(&file.path, DifferenceKind::NotAFile, "it should be a regular file");
     }
     let same_size = metadata.len() == file.bytes;
     if !same_size {
-        differs(
-            report,
-            file,
-            DifferenceKind::Size,
-            "bytes",
-            file.bytes,
-            metadata.len(),
-        );
+        differs(report, file, DifferenceKind::Size, "bytes", file.bytes, metadata.len());
     }
     if quick {
         report.bytes_checked += metadata.len();
@@ -95,11 +84,7 @@ fn differs<T: std::fmt::Display>(
     expected: T,
     found: impl std::fmt::Display,
 ) {
-    report.add(
-        &file.path,
-        kind,
-        format!("{what}: expected {expected}, found {found}"),
-    );
+    report.add(&file.path, kind, format!("{what}: expected {expected}, found {found}"));
 }
 
 /// Whether the path is one that may be opened.
@@ -155,14 +140,7 @@ fn check_rows(
     let metadata = ArrowReaderMetadata::load(&file, options.clone())?;
     let row_groups = metadata.metadata().num_row_groups() as u64;
     if row_groups != entry.row_groups {
-        differs(
-            report,
-            entry,
-            DifferenceKind::RowGroups,
-            "row groups",
-            entry.row_groups,
-            row_groups,
-        );
+        differs(report, entry, DifferenceKind::RowGroups, "row groups", entry.row_groups, row_groups);
     }
     let (expected, found) = (describe(columns), describe_fields(metadata.schema().fields()));
     if expected != found {
@@ -190,14 +168,7 @@ fn check_rows(
 fn describe(columns: &[Column]) -> String {
     columns
         .iter()
-        .map(|c| {
-            format!(
-                "{} {}{}",
-                c.name,
-                type_name(c.data_type),
-                if c.nullable { "?" } else { "" }
-            )
-        })
+        .map(|c| format!("{} {}{}", c.name, type_name(c.data_type), if c.nullable { "?" } else { "" }))
         .collect::<Vec<_>>()
         .join(", ")
 }
@@ -221,14 +192,7 @@ fn describe_fields<'a>(fields: impl IntoIterator<Item = &'a Arc<Field>>) -> Stri
     };
     fields
         .into_iter()
-        .map(|f| {
-            format!(
-                "{} {}{}",
-                f.name(),
-                name(f.data_type()),
-                if f.is_nullable() { "?" } else { "" }
-            )
-        })
+        .map(|f| format!("{} {}{}", f.name(), name(f.data_type()), if f.is_nullable() { "?" } else { "" }))
         .collect::<Vec<_>>()
         .join(", ")
 }
@@ -246,25 +210,16 @@ struct Found {
 impl Found {
     fn new(columns: &[Column]) -> Self {
         // `TableSchema` sees to it that this is the one the month came from.
-        let flow_start = columns
-            .iter()
-            .position(|c| c.data_type == ColumnType::TimestampMillis && !c.nullable);
-        Self {
-            rows: 0,
-            content: ContentDigest::default(),
-            flow_start,
-            min: i64::MAX,
-            max: i64::MIN,
-        }
+        let flow_start =
+            columns.iter().position(|c| c.data_type == ColumnType::TimestampMillis && !c.nullable);
+        Self { rows: 0, content: ContentDigest::default(), flow_start, min: i64::MAX, max: i64::MIN }
     }
 
     /// Adds the next rows: a whole block, but for the last ones.
     fn add(&mut self, columns: &[Column], batch: &RecordBatch) -> Result<(), ParquetError> {
         let rows = batch.num_rows();
         if !self.rows.is_multiple_of(BLOCK_ROWS as u64) {
-            return Err(ParquetError::General(
-                "rows were read in pieces that are no blocks".to_owned(),
-            ));
+            return Err(ParquetError::General("rows were read in pieces that are no blocks".to_owned()));
         }
         let mut digests = BlockDigests::new(rows);
         for (column, values) in columns.iter().zip(batch.columns()) {
@@ -275,11 +230,7 @@ impl Found {
         self.content.push(rows, &digests.finish());
         self.rows += rows as u64;
         if let Some(position) = self.flow_start {
-            for &millis in batch
-                .column(position)
-                .as_primitive::<TimestampMillisecondType>()
-                .values()
-            {
+            for &millis in batch.column(position).as_primitive::<TimestampMillisecondType>().values() {
                 self.min = self.min.min(millis);
                 self.max = self.max.max(millis);
             }
@@ -294,14 +245,7 @@ impl Found {
         let digest = self.content.finish();
         if digest != entry.content_digest {
             let kind = DifferenceKind::ContentDigest;
-            differs(
-                report,
-                entry,
-                kind,
-                "content digest",
-                entry.content_digest.as_str(),
-                &digest,
-            );
+            differs(report, entry, kind, "content digest", entry.content_digest.as_str(), &digest);
         }
         if self.flow_start.is_none() || self.rows == 0 {
             return;
@@ -312,14 +256,7 @@ impl Found {
         ] {
             let found = timestamp_text(found);
             if *expected != found {
-                differs(
-                    report,
-                    entry,
-                    DifferenceKind::FlowStart,
-                    what,
-                    expected.as_str(),
-                    &found,
-                );
+                differs(report, entry, DifferenceKind::FlowStart, what, expected.as_str(), &found);
             }
             if !found.starts_with(&entry.month) {
                 differs(

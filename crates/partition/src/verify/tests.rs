@@ -25,11 +25,7 @@ impl Lake {
         let place = tempfile::tempdir().expect("a directory");
         let root = place.path().join("lake");
         let manifest = publish_lake(&root, 0, rows, PublishMode::Fresh);
-        Self {
-            root,
-            manifest,
-            _place: place,
-        }
+        Self { root, manifest, _place: place }
     }
 
     fn save(&self) {
@@ -38,11 +34,7 @@ impl Lake {
     }
 
     fn file(&mut self, path: &str) -> &mut DataFile {
-        self.manifest
-            .files
-            .iter_mut()
-            .find(|file| file.path == path)
-            .expect("it is listed")
+        self.manifest.files.iter_mut().find(|file| file.path == path).expect("it is listed")
     }
 
     fn verify(&self, quick: bool) -> VerifyReport {
@@ -50,11 +42,7 @@ impl Lake {
     }
 
     fn kinds(&self, quick: bool) -> Vec<(String, DifferenceKind)> {
-        self.verify(quick)
-            .differences
-            .into_iter()
-            .map(|d| (d.path, d.kind))
-            .collect()
+        self.verify(quick).differences.into_iter().map(|d| (d.path, d.kind)).collect()
     }
 }
 
@@ -66,20 +54,9 @@ fn found(path: &str, kind: DifferenceKind) -> (String, DifferenceKind) {
 fn a_lake_as_built_is_clean() {
     let lake = Lake::new(ROWS);
     let bytes = lake.manifest.totals.bytes;
-    let quick = VerifyReport {
-        files_checked: 2,
-        bytes_checked: bytes,
-        rows_checked: 0,
-        differences: vec![],
-    };
+    let quick = VerifyReport { files_checked: 2, bytes_checked: bytes, rows_checked: 0, differences: vec![] };
     assert_eq!(lake.verify(true), quick);
-    assert_eq!(
-        lake.verify(false),
-        VerifyReport {
-            rows_checked: ROWS as u64,
-            ..quick
-        }
-    );
+    assert_eq!(lake.verify(false), VerifyReport { rows_checked: ROWS as u64, ..quick });
 }
 
 #[test]
@@ -101,11 +78,7 @@ fn every_flipped_byte_is_found() {
         let mut flipped = bytes.clone();
         flipped[position] ^= 1 << (step % 8);
         fs::write(&path, flipped).expect("it is written");
-        assert_eq!(
-            lake.kinds(false),
-            [found(JUNE, DifferenceKind::Sha256)],
-            "byte {position}"
-        );
+        assert_eq!(lake.kinds(false), [found(JUNE, DifferenceKind::Sha256)], "byte {position}");
         assert!(lake.kinds(true).is_empty(), "a quick check does not read");
     }
 }
@@ -117,13 +90,7 @@ fn missing_shortened_and_replaced_files_are_found() {
     let bytes = fs::read(&path).expect("it is there");
     fs::write(&path, &bytes[..bytes.len() - 1]).expect("it is written");
     assert_eq!(lake.kinds(true), [found(JUNE, DifferenceKind::Size)]);
-    assert_eq!(
-        lake.kinds(false),
-        [
-            found(JUNE, DifferenceKind::Size),
-            found(JUNE, DifferenceKind::Sha256)
-        ]
-    );
+    assert_eq!(lake.kinds(false), [found(JUNE, DifferenceKind::Size), found(JUNE, DifferenceKind::Sha256)]);
     fs::remove_file(&path).expect("it is removed");
     for quick in [true, false] {
         assert_eq!(lake.kinds(quick), [found(JUNE, DifferenceKind::Missing)]);
@@ -131,10 +98,7 @@ fn missing_shortened_and_replaced_files_are_found() {
     std::os::unix::fs::symlink(lake.root.join(JULY), &path).expect("it is linked");
     assert_eq!(lake.kinds(false), [found(JUNE, DifferenceKind::NotAFile)]);
     fs::remove_file(lake.root.join("rejected/echo.ndjson")).expect("it is removed");
-    assert!(
-        lake.kinds(true)
-            .contains(&found("rejected/echo.ndjson", DifferenceKind::Missing))
-    );
+    assert!(lake.kinds(true).contains(&found("rejected/echo.ndjson", DifferenceKind::Missing)));
 }
 
 #[test]
@@ -156,10 +120,7 @@ fn strays_are_found_wherever_they_are() {
             fs::create_dir_all(path.join("deeper")).expect("it is made");
         }
     }
-    let mut expected: Vec<_> = strays
-        .iter()
-        .map(|stray| found(stray, DifferenceKind::Stray))
-        .collect();
+    let mut expected: Vec<_> = strays.iter().map(|stray| found(stray, DifferenceKind::Stray)).collect();
     expected.sort();
     assert_eq!(lake.kinds(true), expected);
     assert_eq!(lake.kinds(false), expected);
@@ -171,21 +132,13 @@ fn a_changed_row_is_found_even_if_the_hash_was_changed_too() {
     let mut lake = Lake::new(500);
     let place = tempfile::tempdir().expect("a directory");
     let rows = frame(0, 500);
-    let changed = rows
-        .slice(0, 499)
-        .vstack(&frame(499_999, 1))
-        .expect("same columns");
+    let changed = rows.slice(0, 499).vstack(&frame(499_999, 1)).expect("same columns");
     let mut changed_port = rows.clone();
     let ports = rows.column("port").expect("there").as_materialized_series() + 1i32;
     changed_port.with_column(ports.into()).expect("same height");
     for (name, rows) in [("a", changed), ("b", changed_port)] {
-        let entry = testing::write(
-            &place.path().join(name),
-            "echo",
-            &[rows],
-            &WriterOptions::default(),
-        )
-        .remove(0);
+        let entry =
+            testing::write(&place.path().join(name), "echo", &[rows], &WriterOptions::default()).remove(0);
         if entry.rows != 500 {
             // The strange row lies in another month: this one is short of it.
             assert_eq!(entry.rows, 499);
@@ -196,15 +149,8 @@ fn a_changed_row_is_found_even_if_the_hash_was_changed_too() {
         lake.manifest.totals.bytes = entry.bytes;
         lake.save();
         let kinds = lake.kinds(false);
-        assert!(
-            kinds.contains(&found(JUNE, DifferenceKind::ContentDigest)),
-            "{kinds:?}"
-        );
-        assert_eq!(
-            kinds.contains(&found(JUNE, DifferenceKind::Rows)),
-            entry.rows != 500,
-            "{kinds:?}"
-        );
+        assert!(kinds.contains(&found(JUNE, DifferenceKind::ContentDigest)), "{kinds:?}");
+        assert_eq!(kinds.contains(&found(JUNE, DifferenceKind::Rows)), entry.rows != 500, "{kinds:?}");
     }
 }
 
@@ -214,39 +160,20 @@ fn an_entry_that_misdescribes_its_file_is_found() {
     let lake = Lake::new(500);
     let changes: [(Change, DifferenceKind); 8] = [
         (|f| f.row_groups += 1, DifferenceKind::RowGroups),
-        (
-            |f| f.content_digest = "0".repeat(64),
-            DifferenceKind::ContentDigest,
-        ),
-        (
-            |f| f.min_flow_start = "2019-06-25T00:00:00.000Z".to_owned(),
-            DifferenceKind::FlowStart,
-        ),
-        (
-            |f| f.max_flow_start = "2019-06-25T00:00:00.000Z".to_owned(),
-            DifferenceKind::FlowStart,
-        ),
+        (|f| f.content_digest = "0".repeat(64), DifferenceKind::ContentDigest),
+        (|f| f.min_flow_start = "2019-06-25T00:00:00.000Z".to_owned(), DifferenceKind::FlowStart),
+        (|f| f.max_flow_start = "2019-06-25T00:00:00.000Z".to_owned(), DifferenceKind::FlowStart),
         (|f| f.month = "2019-07".to_owned(), DifferenceKind::Partition),
         (|f| f.device_class = "hub".to_owned(), DifferenceKind::Partition),
         (|f| f.rows += 1, DifferenceKind::Rows),
-        (
-            |f| f.path = "../../etc/passwd".to_owned(),
-            DifferenceKind::BadPath,
-        ),
+        (|f| f.path = "../../etc/passwd".to_owned(), DifferenceKind::BadPath),
     ];
     for (change, kind) in changes {
-        let mut lake = Lake {
-            manifest: lake.manifest.clone(),
-            ..Lake::new(500)
-        };
+        let mut lake = Lake { manifest: lake.manifest.clone(), ..Lake::new(500) };
         change(lake.file(JUNE));
         lake.save();
         let path = lake.manifest.files[0].path.clone();
-        assert!(
-            lake.kinds(false).contains(&found(&path, kind)),
-            "{kind:?}: {:?}",
-            lake.kinds(false)
-        );
+        assert!(lake.kinds(false).contains(&found(&path, kind)), "{kind:?}: {:?}", lake.kinds(false));
     }
 }
 
@@ -272,10 +199,7 @@ fn sums_that_do_not_add_up_are_found() {
         (|m| m.totals.dumps += 1, DifferenceKind::Totals),
         (|m| m.totals.input_bytes += 1, DifferenceKind::Totals),
         (|m| m.row_accounting.read += 1, DifferenceKind::RowAccounting),
-        (
-            |m| m.row_accounting.removed[0].rule = "neither".to_owned(),
-            DifferenceKind::RowAccounting,
-        ),
+        (|m| m.row_accounting.removed[0].rule = "neither".to_owned(), DifferenceKind::RowAccounting),
         (|m| m.sources[0].read += 1, DifferenceKind::RowAccounting),
         (|m| m.sources[0].kept = u64::MAX, DifferenceKind::RowAccounting),
         (|m| m.sources[0].device = "hub".to_owned(), DifferenceKind::Totals),
@@ -284,17 +208,11 @@ fn sums_that_do_not_add_up_are_found() {
     for (change, kind) in changes {
         let mut manifest = lake.manifest.clone();
         change(&mut manifest);
-        let changed = Lake {
-            manifest,
-            root: lake.root.clone(),
-            _place: tempfile::tempdir().expect("a directory"),
-        };
+        let changed =
+            Lake { manifest, root: lake.root.clone(), _place: tempfile::tempdir().expect("a directory") };
         changed.save();
         let kinds = changed.kinds(true);
-        assert!(
-            kinds.iter().any(|(_, found)| *found == kind),
-            "{kind:?}: {kinds:?}"
-        );
+        assert!(kinds.iter().any(|(_, found)| *found == kind), "{kind:?}: {kinds:?}");
     }
 }
 
@@ -318,11 +236,5 @@ fn the_report_is_the_same_whatever_the_threads_and_reads_as_json() {
 fn what_is_no_lake_cannot_be_checked() {
     let place = tempfile::tempdir().expect("a directory");
     let error = verify(place.path(), VerifyOptions::default()).expect_err("refused");
-    assert!(matches!(
-        error,
-        VerifyError::Manifest {
-            source: ReadError::NotALake { .. },
-            ..
-        }
-    ));
+    assert!(matches!(error, VerifyError::Manifest { source: ReadError::NotALake { .. }, .. }));
 }

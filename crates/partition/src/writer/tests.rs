@@ -15,14 +15,8 @@ use crate::testing::{self, frame, schema};
 const GROUP: usize = BLOCK_ROWS;
 
 fn writer(root: &Path) -> DatasetWriter {
-    DatasetWriter::new(
-        root,
-        "echo",
-        "smartSpeaker",
-        Arc::new(schema()),
-        &WriterOptions::default(),
-    )
-    .expect("valid options")
+    DatasetWriter::new(root, "echo", "smartSpeaker", Arc::new(schema()), &WriterOptions::default())
+        .expect("valid options")
 }
 
 fn parts(frame: DataFrame) -> Vec<(Month, DataFrame)> {
@@ -130,12 +124,7 @@ fn a_constant_is_written_like_a_column() {
 fn entries_say_what_is_in_the_files() {
     let root = tempfile::tempdir().expect("a directory");
     // June has 86,400 rows left, in one row group and a part of another.
-    let files = testing::write(
-        root.path(),
-        "echo",
-        &[frame(0, 100_000)],
-        &WriterOptions::default(),
-    );
+    let files = testing::write(root.path(), "echo", &[frame(0, 100_000)], &WriterOptions::default());
     let paths: Vec<&str> = files.iter().map(|f| f.path.as_str()).collect();
     assert_eq!(
         paths,
@@ -161,10 +150,7 @@ fn entries_say_what_is_in_the_files() {
 #[test]
 fn files_roll_at_whole_row_groups() {
     let root = tempfile::tempdir().expect("a directory");
-    let options = WriterOptions {
-        rows_per_file: 100_000,
-        ..WriterOptions::default()
-    };
+    let options = WriterOptions { rows_per_file: 100_000, ..WriterOptions::default() };
     let files = testing::write(root.path(), "echo", &[frame(100_000, 3 * GROUP + 5)], &options);
     let rows: Vec<u64> = files.iter().map(|f| f.rows).collect();
     assert_eq!(rows, [GROUP as u64, GROUP as u64, GROUP as u64, 5]);
@@ -174,10 +160,7 @@ fn files_roll_at_whole_row_groups() {
 #[test]
 fn footers_hold_the_metadata_given_and_no_other() {
     let root = tempfile::tempdir().expect("a directory");
-    let pairs = vec![
-        ("flowlake.recipe".to_owned(), "flows".to_owned()),
-        ("a".to_owned(), "b".to_owned()),
-    ];
+    let pairs = vec![("flowlake.recipe".to_owned(), "flows".to_owned()), ("a".to_owned(), "b".to_owned())];
     let options = WriterOptions {
         key_value_metadata: pairs.clone(),
         bloom_filter_columns: vec!["address".to_owned()],
@@ -195,14 +178,9 @@ fn footers_hold_the_metadata_given_and_no_other() {
         .collect();
     assert_eq!(found, pairs);
     for column in reader.metadata().row_group(0).columns() {
-        assert_eq!(
-            column.bloom_filter_offset().is_some(),
-            column.column_path().string() == "address"
-        );
+        assert_eq!(column.bloom_filter_offset().is_some(), column.column_path().string() == "address");
         assert!(
-            column
-                .statistics()
-                .is_some_and(|s| s.min_bytes_opt().is_some() && s.max_bytes_opt().is_some())
+            column.statistics().is_some_and(|s| s.min_bytes_opt().is_some() && s.max_bytes_opt().is_some())
         );
         assert!(column.column_index_offset().is_some() && column.offset_index_offset().is_some());
     }
@@ -214,25 +192,14 @@ fn rows_that_do_not_fit_are_refused() {
     let mut writer = writer(root.path());
     let month = "2019-06".parse().expect("a month");
     let wrong = frame(0, 10).drop("port").expect("there is a port");
-    assert!(matches!(
-        writer.append(vec![(month, wrong)]),
-        Err(WriteError::Table { .. })
-    ));
+    assert!(matches!(writer.append(vec![(month, wrong)]), Err(WriteError::Table { .. })));
 
     let august = "2019-08".parse().expect("a month");
-    writer
-        .append(vec![(august, frame(0, 10))])
-        .expect("its columns fit");
+    writer.append(vec![(august, frame(0, 10))]).expect("its columns fit");
     let error = writer.drain().remove(0).encode().expect_err("its month does not");
     assert!(matches!(error, EncodeError::WrongMonth { .. }), "{error:?}");
-    assert!(matches!(
-        writer.append(vec![]),
-        Err(WriteError::AppendAfterDrain { .. })
-    ));
-    assert!(matches!(
-        writer.finish(),
-        Err(WriteError::MissingRows { rows: 10, .. })
-    ));
+    assert!(matches!(writer.append(vec![]), Err(WriteError::AppendAfterDrain { .. })));
+    assert!(matches!(writer.finish(), Err(WriteError::MissingRows { rows: 10, .. })));
 }
 
 #[test]
@@ -249,16 +216,10 @@ fn nothing_may_go_missing_or_come_twice() {
     writer.store(last).expect("it waits for the first");
     for stored in [again.remove(1), frame_of_another_month()] {
         let stored = stored.encode().expect("it encodes");
-        assert!(matches!(
-            writer.store(stored),
-            Err(WriteError::UnexpectedRowGroup { .. })
-        ));
+        assert!(matches!(writer.store(stored), Err(WriteError::UnexpectedRowGroup { .. })));
     }
     let error = writer.finish().expect_err("the first is missing");
-    assert!(
-        matches!(error, WriteError::MissingRows { rows: 131_072, .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, WriteError::MissingRows { rows: 131_072, .. }), "{error:?}");
 }
 
 fn frame_of_another_month() -> RowGroup {
@@ -276,40 +237,16 @@ fn options_and_names_are_checked() {
     };
     let default = WriterOptions::default;
     make("echo", "hub", default()).expect("all is well");
-    assert!(matches!(
-        make("../echo", "hub", default()),
-        Err(WriteError::Layout { .. })
-    ));
-    assert!(matches!(
-        make("echo", "a/b", default()),
-        Err(WriteError::Layout { .. })
-    ));
+    assert!(matches!(make("../echo", "hub", default()), Err(WriteError::Layout { .. })));
+    assert!(matches!(make("echo", "a/b", default()), Err(WriteError::Layout { .. })));
     for rows_per_row_group in [0, 1000, GROUP + 1] {
-        let options = WriterOptions {
-            rows_per_row_group,
-            ..default()
-        };
-        assert!(matches!(
-            make("echo", "hub", options),
-            Err(WriteError::RowGroupSize { .. })
-        ));
+        let options = WriterOptions { rows_per_row_group, ..default() };
+        assert!(matches!(make("echo", "hub", options), Err(WriteError::RowGroupSize { .. })));
     }
-    let options = WriterOptions {
-        compression_level: 99,
-        ..default()
-    };
-    assert!(matches!(
-        make("echo", "hub", options),
-        Err(WriteError::Encoder { .. })
-    ));
-    let options = WriterOptions {
-        bloom_filter_columns: vec!["nope".to_owned()],
-        ..default()
-    };
-    assert!(matches!(
-        make("echo", "hub", options),
-        Err(WriteError::NoSuchColumn { .. })
-    ));
+    let options = WriterOptions { compression_level: 99, ..default() };
+    assert!(matches!(make("echo", "hub", options), Err(WriteError::Encoder { .. })));
+    let options = WriterOptions { bloom_filter_columns: vec!["nope".to_owned()], ..default() };
+    assert!(matches!(make("echo", "hub", options), Err(WriteError::NoSuchColumn { .. })));
     assert_eq!(tree(root.path()).len(), 0);
 }
 

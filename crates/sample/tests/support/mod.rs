@@ -63,14 +63,8 @@ pub(crate) fn unpack(directory: &Path, dump: &DumpWritten) -> String {
     let mut entries = archive.entries().expect("a tar archive");
     let mut entry = entries.next().expect("an entry").expect("a readable entry");
     let header = entry.header();
-    assert_eq!(
-        entry.path().expect("a path").to_str(),
-        Some(format!("{}.json", dump.archive).as_str())
-    );
-    assert_eq!(
-        (header.mode().ok(), header.uid().ok(), header.gid().ok()),
-        (Some(0o644), Some(0), Some(0))
-    );
+    assert_eq!(entry.path().expect("a path").to_str(), Some(format!("{}.json", dump.archive).as_str()));
+    assert_eq!((header.mode().ok(), header.uid().ok(), header.gid().ok()), (Some(0o644), Some(0), Some(0)));
     assert_eq!(header.size().ok(), Some(dump.json_bytes));
     let mut text = String::new();
     entry.read_to_string(&mut text).expect("text");
@@ -100,15 +94,11 @@ impl Flow {
     }
 
     pub(crate) fn number(&self, key: &str) -> u64 {
-        self.fields[key]
-            .as_u64()
-            .unwrap_or_else(|| panic!("{key} in {}", self.fields))
+        self.fields[key].as_u64().unwrap_or_else(|| panic!("{key} in {}", self.fields))
     }
 
     pub(crate) fn text(&self, key: &str) -> &str {
-        self.fields[key]
-            .as_str()
-            .unwrap_or_else(|| panic!("{key} in {}", self.fields))
+        self.fields[key].as_str().unwrap_or_else(|| panic!("{key} in {}", self.fields))
     }
 
     pub(crate) fn hex(&self, key: &str) -> u64 {
@@ -126,23 +116,14 @@ impl Flow {
         let text = self.text(key);
         let part = |range: std::ops::Range<usize>| text[range].parse::<u64>().expect("digits");
         assert_eq!((text.len(), &text[10..11], &text[19..20]), (23, " ", "."));
-        (
-            &text[..10],
-            ((part(11..13) * 60 + part(14..16)) * 60 + part(17..19)) * 1_000 + part(20..23),
-        )
+        (&text[..10], ((part(11..13) * 60 + part(14..16)) * 60 + part(17..19)) * 1_000 + part(20..23))
     }
 
     /// End minus start. Flows are shorter than a day.
     pub(crate) fn duration(&self) -> u64 {
-        let ((first_day, start), (last_day, end)) = (
-            self.stamp("flowStartMilliseconds"),
-            self.stamp("flowEndMilliseconds"),
-        );
-        if first_day == last_day {
-            end - start
-        } else {
-            end + 86_400_000 - start
-        }
+        let ((first_day, start), (last_day, end)) =
+            (self.stamp("flowStartMilliseconds"), self.stamp("flowEndMilliseconds"));
+        if first_day == last_day { end - start } else { end + 86_400_000 - start }
     }
 
     /// Where the flow ends, comparable within one dump: milliseconds since 2019-06-01.
