@@ -1,7 +1,7 @@
 //! From the bytes of a dump to typed raw rows.
 //!
 //! A *dump* is what an exporter wrote for one device: newline-delimited JSON, usually in a `tar.gz` that may be split in
-//! parts. This crate finds dumps ([`discover`]), matches them to the devices of a [`Catalogue`], streams them in
+//! parts. This crate finds dumps ([`discover()`]), matches them to the devices of a [`Catalogue`], streams them in
 //! [`Chunk`]s cut at line ends ([`DumpReader`]) and decodes each chunk to a [`RawBatch`]: a Polars `DataFrame` in the
 //! raw schema ([`schema`]) plus what was not a usable flow ([`Rejection`]). It gives no meaning to the values: repairs,
 //! filters and derived columns are the next crate's.
