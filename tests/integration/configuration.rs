@@ -17,9 +17,8 @@ fn hub() -> String {
 fn refuse(text: &str, line: Option<&str>) -> String {
     let world = World::with_hub(&DumpText::of([Flow::new()]));
     world.set_catalogue(text);
-    let outcome = world.build().run().expect_code(2);
+    let outcome = world.refused(2, &[]);
     assert_eq!(outcome.stdout, "");
-    world.expect_nothing_published();
     let (place, message) =
         outcome.stderr.split_once(": ").and_then(|(_, rest)| rest.split_once(": ")).expect("a place");
     let number = line.map(|line| {
@@ -142,12 +141,11 @@ fn what_is_no_toml_is_refused() {
 fn a_catalogue_that_is_not_there_is_named_with_the_built_in_ones() {
     let world = World::with_hub(&DumpText::of([Flow::new()]));
     fs::remove_file(world.catalogue_path()).expect("it goes");
-    let outcome = world.build().run().expect_code(2);
+    let outcome = world.refused(2, &[]);
     insta::assert_snapshot!(outcome.stderr, @r"
     error: failed to open file `[dir]/catalogue.toml`: No such file or directory (os error 2)
     hint: give the path of a file; built-in catalogues: kddi-iot-2019
     ");
-    world.expect_nothing_published();
 }
 
 #[test]

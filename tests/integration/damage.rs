@@ -2,8 +2,7 @@
 
 use fs_err as fs;
 
-use super::support::{DEVICE_MAC, OTHER_MAC};
-use super::support::{DumpText, Flow, Outcome, World, catalogue, device, pack, tree};
+use super::support::{DEVICE_MAC, DumpText, Flow, OTHER_MAC, Outcome, World, catalogue, device, pack};
 
 /// A dump large enough that damage in its middle lies behind rows that were already read.
 fn many_flows() -> DumpText {
@@ -17,20 +16,7 @@ fn refuse(files: &[(&str, &[u8])]) -> Outcome {
     for (name, bytes) in files {
         world.add_dump(name, bytes);
     }
-    let outcome = world.build().run().expect_code(3);
-    assert_eq!(outcome.stdout, "");
-    world.expect_nothing_published();
-
-    // The same over a lake: not a byte of it changes.
-    let old = World::with_hub(&DumpText::of([Flow::new()]));
-    old.built();
-    let before = tree(&old.path("lake"));
-    fs::remove_dir_all(old.dumps()).expect("it goes");
-    fs::rename(world.dumps(), old.dumps()).expect("it moves");
-    old.build().arg("--replace").run().expect_code(3);
-    assert_eq!(tree(&old.path("lake")), before);
-    old.expect_no_staging();
-    outcome
+    world.refused(3, &[])
 }
 
 /// The offset an error names, as a number.
@@ -192,8 +178,7 @@ fn a_part_missing_at_the_end_is_named_when_the_catalogue_knows_how_many_there_ar
     world.set_catalogue(&catalogue("", &[entry]));
     world.add_dump("hub.tar.gz00", parts[0]);
     world.add_dump("hub.tar.gz01", parts[1]);
-    world.build().run().expect_code(3).expect_says(["dump hub: part hub.tar.gz02 is missing in "]);
-    world.expect_nothing_published();
+    world.refused(3, &[]).expect_says(["dump hub: part hub.tar.gz02 is missing in "]);
     world.add_dump("hub.tar.gz02", parts[2]);
     assert_eq!(world.built().source()["read"], 2000);
 }
@@ -250,37 +235,30 @@ fn one_damaged_dump_keeps_all_others_from_being_published() {
     world.add_dump("hub.tar.gz", &pack::tar_gz("hub", good.bytes()));
     let packed = pack::tar_gz("lamp", good.bytes());
     world.add_dump("lamp.tar.gz", &packed[..packed.len() - 20]);
-    world
-        .build()
-        .run()
-        .expect_code(3)
-        .expect_says(["dump lamp: gzip stream ends too early, in part lamp.tar.gz"]);
-    world.expect_nothing_published();
+    world.refused(3, &[]).expect_says(["dump lamp: gzip stream ends too early, in part lamp.tar.gz"]);
 }
 
 #[test]
 fn an_input_directory_that_is_not_there_is_named() {
     let world = World::new();
     fs::remove_dir(world.dumps()).expect("it goes");
-    let outcome = world.build().run().expect_code(3);
+    let outcome = world.refused(3, &[]);
     insta::assert_snapshot!(outcome.stderr, @r"
     error: cannot read the input
     caused by: failed to read directory `[dir]/dumps`: No such file or directory (os error 2)
     hint: --input is the directory that holds the dumps
     ");
-    world.expect_nothing_published();
 }
 
 #[test]
 fn an_input_directory_without_any_dump_is_refused() {
     let world = World::new();
     world.add_dump("README.txt", b"nothing here");
-    let outcome = world.build().run().expect_code(3);
+    let outcome = world.refused(3, &[]);
     insta::assert_snapshot!(outcome.stderr, @r"
     error: no dump of a device of the catalogue is in [dir]/dumps
     hint: dumps are matched to devices by file name: <archive>.tar.gz, .tar.gz00…, .json, .json.gz, .json.zst
     ");
-    world.expect_nothing_published();
 }
 
 #[test]

@@ -10,8 +10,7 @@ const LINE: usize = 65_536;
 fn refuse(dump: &DumpText, limits: &str) -> Outcome {
     let world = World::new().with_limits(limits);
     world.add_dump("hub.json.gz", &pack::gzip(dump.bytes()));
-    let outcome = world.build().run().expect_code(3);
-    world.expect_nothing_published();
+    let outcome = world.refused(3, &[]);
     outcome
 }
 
@@ -49,12 +48,11 @@ fn a_line_without_end_is_stopped_at_the_cap_without_any_configuration() {
     let world = World::new();
     let line = vec![b'x'; 64 << 20];
     world.add_dump("hub.tar.gz", &pack::tar_gz("hub", &line));
-    let outcome = world.build().run().expect_code(3);
+    let outcome = world.refused(3, &[]);
     insta::assert_snapshot!(outcome.stderr, @r"
     error: dump hub: a line's length in bytes is above the limit of 1048576 (line 1)
     hint: if the dump is genuine, raise `max_line_bytes` under [limits] in the catalogue
     ");
-    world.expect_nothing_published();
 }
 
 #[test]
@@ -76,8 +74,7 @@ fn more_decompressed_bytes_than_the_cap_are_an_error_in_every_form() {
     for (name, bytes) in forms {
         let world = World::new().with_limits("max_decompressed_bytes = 1000000");
         world.add_dump(name, &bytes);
-        let outcome = world.build().run().expect_code(3);
-        world.expect_nothing_published();
+        let outcome = world.refused(3, &[]);
         outcome.expect_says([
             "dump hub: the decompressed size in bytes is above the limit of 1000000 (part hub.",
             "raise `max_decompressed_bytes` under [limits] in the catalogue",
@@ -93,7 +90,7 @@ fn a_dump_of_exactly_the_cap_is_read() {
     assert_eq!(world.built().source()["kept"], 1);
     let world = World::new().with_limits(&format!("max_decompressed_bytes = {}", dump.bytes().len() - 1));
     world.add_dump("hub.json", dump.bytes());
-    world.build().run().expect_code(3);
+    world.refused(3, &[]);
 }
 
 #[test]
@@ -106,8 +103,7 @@ fn a_bomb_in_another_entry_of_the_archive_is_stopped_too() {
     ] {
         let world = World::new().with_limits("max_decompressed_bytes = 1000000");
         world.add_dump("hub.tar.gz", &pack::gzip(&pack::tar(&entries)));
-        world.build().run().expect_code(3).expect_says(["dump hub", "max_decompressed_bytes"]);
-        world.expect_nothing_published();
+        world.refused(3, &[]).expect_says(["dump hub", "max_decompressed_bytes"]);
     }
 }
 
@@ -117,8 +113,7 @@ fn a_bomb_behind_the_end_of_the_archive_is_stopped_too() {
     archive.resize(archive.len() + (16 << 20), 0);
     let world = World::new().with_limits("max_decompressed_bytes = 1000000");
     world.add_dump("hub.tar.gz", &pack::gzip(&archive));
-    world.build().run().expect_code(3).expect_says(["dump hub", "max_decompressed_bytes"]);
-    world.expect_nothing_published();
+    world.refused(3, &[]).expect_says(["dump hub", "max_decompressed_bytes"]);
 }
 
 #[test]
@@ -130,8 +125,7 @@ fn more_archive_entries_than_the_cap_are_an_error() {
     let archive = pack::gzip(&pack::tar(&entries));
     let world = World::new().with_limits("max_archive_entries = 10");
     world.add_dump("hub.tar.gz", &archive);
-    let outcome = world.build().run().expect_code(3);
-    world.expect_nothing_published();
+    let outcome = world.refused(3, &[]);
     let size = archive.len().to_string();
     insta::assert_snapshot!(outcome.stderr.replace(&size, "[size]"), @r"
     error: dump hub: the number of archive entries is above the limit of 10 (part hub.tar.gz, byte [size])

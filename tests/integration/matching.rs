@@ -60,14 +60,13 @@ fn an_archive_that_no_device_matches_is_a_warning_and_an_error_with_strict() {
 
     let strict = World::with_hub(&DumpText::of([Flow::new()]));
     strict.add_dump("toaster.json", DumpText::of([Flow::new()]).bytes());
-    let outcome = strict.build().arg("--strict").run().expect_code(3);
+    let outcome = strict.refused(3, &["--strict"]);
     insta::assert_snapshot!(outcome.stderr, @r"
     warning: dump toaster belongs to no device of the catalogue and is not built
     error: --strict: nothing was published
     dump toaster belongs to no device of the catalogue and is not built
     hint: without --strict these are warnings
     ");
-    strict.expect_nothing_published();
 }
 
 #[test]
@@ -79,14 +78,14 @@ fn a_device_without_an_archive_is_a_warning_and_an_error_with_strict() {
     let lake = world.lake();
     assert_eq!(lake.warnings(), ["deviceWithoutDump"]);
     assert_eq!(lake.list("warnings")[0]["subject"], "lamp");
-    let outcome = world.build().args(["--strict", "--replace"]).run().expect_code(3);
+    fs_err::remove_dir_all(world.path("lake")).expect("it goes");
+    let outcome = world.refused(3, &["--strict"]);
     insta::assert_snapshot!(outcome.stderr, @r"
     warning: device lamp has no dump: no lamp.tar.gz or the like
     error: --strict: nothing was published
     device lamp has no dump: no lamp.tar.gz or the like
     hint: without --strict these are warnings
     ");
-    world.expect_no_staging();
 }
 
 #[test]
@@ -117,20 +116,18 @@ fn a_single_device_builds_although_the_dump_of_another_is_damaged_or_incomplete(
 #[test]
 fn a_device_the_catalogue_does_not_have_is_wrong_usage() {
     let world = hub_and_lamp();
-    let outcome = world.build().args(["--device", "Lamp"]).run().expect_code(2);
+    let outcome = world.refused(2, &["--device", "Lamp"]);
     insta::assert_snapshot!(outcome.stderr, @r"
     error: the catalogue has no device `Lamp`
     hint: devices are: lamp, hub
     ");
-    world.expect_nothing_published();
 }
 
 #[test]
 fn a_device_asked_for_whose_dump_is_not_there_cannot_be_built() {
     let world = hub_and_lamp();
     fs_err::remove_file(world.dumps().join("lamp.tar.gz")).expect("it goes");
-    world.build().args(["--device", "lamp"]).run().expect_code(3).expect_says(["no dump of a device"]);
-    world.expect_nothing_published();
+    world.refused(3, &["--device", "lamp"]).expect_says(["no dump of a device"]);
 }
 
 #[test]

@@ -9,8 +9,13 @@ const FLOWS: &str = include_str!("../../config/recipes/flows.toml");
 
 impl World {
     fn build_with_recipe(&self, text: &str) -> Program {
+        self.build().args(self.recipe(text).each_ref().map(String::as_str))
+    }
+
+    /// Options that name a recipe of this text.
+    fn recipe(&self, text: &str) -> [String; 2] {
         fs::write(self.path("recipe.toml"), text).expect("it is written");
-        self.build().arg("--recipe").arg(self.path("recipe.toml"))
+        ["--recipe".to_owned(), self.path("recipe.toml").to_str().expect("UTF-8").to_owned()]
     }
 }
 
@@ -18,8 +23,7 @@ impl World {
 #[track_caller]
 fn refuse(text: &str, line: Option<&str>) -> String {
     let world = World::with_hub(&DumpText::of([Flow::new()]));
-    let outcome = world.build_with_recipe(text).run().expect_code(2);
-    world.expect_nothing_published();
+    let outcome = world.refused(2, &world.recipe(text).each_ref().map(String::as_str));
     let (place, message) =
         outcome.stderr.split_once(": ").and_then(|(_, rest)| rest.split_once(": ")).expect("a place");
     let expected = line.map_or("[dir]/recipe.toml".to_owned(), |line| {
@@ -189,18 +193,16 @@ fn a_recipe_without_the_flow_start_is_refused() {
     let recipe =
         changed("name = \"flowStartMilliseconds\"\n", "name = \"begin\"\nfrom = \"flowStartMilliseconds\"\n");
     let world = World::with_hub(&DumpText::of([Flow::new()]));
-    let outcome = world.build_with_recipe(&recipe).run().expect_code(2);
+    let outcome = world.refused(2, &world.recipe(&recipe).each_ref().map(String::as_str));
     insta::assert_snapshot!(outcome.stderr, @"error: [dir]/recipe.toml: the first timestamp column must be `flowStartMilliseconds`, copied from the field: it tells the month of a row");
-    world.expect_nothing_published();
 }
 
 #[test]
 fn a_recipe_that_is_not_there_is_named_with_the_built_in_ones() {
     let world = World::with_hub(&DumpText::of([Flow::new()]));
-    let outcome = world.build().args(["--recipe", "flow"]).run().expect_code(2);
+    let outcome = world.refused(2, &["--recipe", "flow"]);
     insta::assert_snapshot!(outcome.stderr, @r"
     error: failed to open file `flow`: No such file or directory (os error 2)
     hint: give the path of a file; built-in recipes: flows
     ");
-    world.expect_nothing_published();
 }

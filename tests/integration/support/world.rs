@@ -6,10 +6,10 @@ use std::sync::Arc;
 use fs_err as fs;
 use tempfile::TempDir;
 
-use super::flow::{DEVICE_MAC, DumpText};
-use super::lake::Lake;
+use super::flow::{DEVICE_MAC, DumpText, Flow};
+use super::lake::{Lake, tree};
 use super::pack;
-use super::program::Program;
+use super::program::{Outcome, Program};
 
 /// A place of its own for one test.
 #[derive(Debug)]
@@ -115,6 +115,24 @@ impl World {
     pub(crate) fn built(&self) -> Lake {
         self.build().run().expect_code(0);
         self.lake()
+    }
+
+    /// A build that must be refused with this exit code: nothing is published, and a lake that was there stays as it was.
+    #[track_caller]
+    pub(crate) fn refused(&self, code: i32, options: &[&str]) -> Outcome {
+        let outcome = self.build().args(options).run().expect_code(code);
+        assert_eq!(outcome.stdout, "");
+        self.expect_nothing_published();
+
+        let old = Self::with_hub(&DumpText::of([Flow::new()]));
+        old.built();
+        fs::rename(old.path("lake"), self.path("lake")).expect("it moves");
+        let before = tree(&self.path("lake"));
+        self.build().args(options).arg("--replace").run().expect_code(code);
+        assert!(tree(&self.path("lake")) == before, "the old lake was changed");
+        self.expect_no_staging();
+        fs::remove_dir_all(self.path("lake")).expect("it goes");
+        outcome
     }
 
     /// The lake, which must be there.
