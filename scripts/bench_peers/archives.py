@@ -1,10 +1,11 @@
-"""Unpacks dumps for peers, which cannot read them as they are: split archives of one text each.
+"""Decompresses dumps for peers, which cannot read them as they are: split archives of one text each.
 
-As fast as can be had: with ISA-L, several dumps at a time, into memory and never to disk.
+As fast as can be had: with ISA-L, on threads beside the engine, and never onto a disk.
 """
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import tarfile
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
 from isal import igzip
 
@@ -22,37 +24,49 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Text:
-    """The text of a dump, as a file in memory."""
+    """The text of a dump and where this process can read it."""
 
     device: Device
-    descriptor: int
+    path: str
 
-    @property
-    def path(self) -> str:
-        """A path under which this process can open it."""
-        return f"/proc/self/fd/{self.descriptor}"
+
+def stream(devices: list[Device], directory: Path) -> list[Text]:
+    """The texts of all dumps as named pipes in a directory, decompressed while they are read.
+
+    For engines that read a file once, from its start to its end: it spares them 1.5 GB of memory, and the time to get it.
+    """
+    texts = []
+    for device in devices:
+        path = directory / f"{device.name}.json"
+        os.mkfifo(path)
+        # It waits for a reader. If it fails, rows are missing, which is found out.
+        Thread(target=_feed, args=(device, path), daemon=True).start()
+        texts.append(Text(device, str(path)))
+    return texts
+
+
+def _feed(device: Device, path: Path) -> None:
+    with path.open("wb", buffering=0) as pipe:
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _BLOCK)
+        for block in read_blocks(device):
+            rest = memoryview(block)
+            while rest:
+                rest = rest[pipe.write(rest) :]
 
 
 def unpack(devices: list[Device], jobs: int) -> list[Text]:
-    """The texts of all dumps, in the order of the devices."""
+    """The texts of all dumps as files in memory, complete: for engines that need to know how long a file is."""
 
     def one(device: Device) -> Text:
         descriptor = os.memfd_create(device.name)
         with open(descriptor, "wb", closefd=False) as text:
             for block in read_blocks(device):
                 text.write(block)
-        return Text(device, descriptor)
+        return Text(device, f"/proc/self/fd/{descriptor}")
 
     # Threads are enough: ISA-L and writing run outside of the interpreter's lock.
     with ThreadPoolExecutor(jobs) as pool:
         return list(pool.map(one, devices))
-
-
-def link(texts: list[Text], directory: Path) -> str:
-    """A pattern that finds the texts as files of their devices' names, for engines that search a directory."""
-    for text in texts:
-        (directory / f"{text.device.name}.json").symlink_to(f"/proc/{os.getpid()}/fd/{text.descriptor}")
-    return f"{directory}/*.json"
 
 
 def read_blocks(device: Device) -> Iterator[bytes]:

@@ -27,19 +27,19 @@ def build(task: peer.Task) -> None:
     session = Session()
     for setting in (
         f"max_threads = {task.jobs}",
+        # Of no use where lines are only cut.
+        "input_format_parallel_parsing = 0",
         "session_timezone = 'UTC'",
         "output_format_parquet_compression_method = 'zstd'",
         "output_format_parquet_string_as_string = 1",
     ):
         session.query(f"SET {setting}")
-    texts = archives.unpack(task.devices, task.jobs)
     task.output.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as directory:
-        session.query(_statement(texts, archives.link(texts, Path(directory)), task.output))
+        session.query(_statement(archives.stream(task.devices, Path(directory)), task.output))
 
 
-def _statement(texts: list[archives.Text], pattern: str, output: Path) -> str:
-    files = _list(f"{text.device.name}.json" for text in texts)
+def _statement(texts: list[archives.Text], output: Path) -> str:
     names = _list(text.device.name for text in texts)
     classes = _list(text.device.device_class for text in texts)
     macs = _list(text.device.mac for text in texts)
@@ -47,19 +47,22 @@ def _statement(texts: list[archives.Text], pattern: str, output: Path) -> str:
         f"{name} {f'Nullable({_TYPES[kind]})' if name in _STATISTICS else _TYPES[kind]}"
         for name, kind in RAW_FIELDS.items()
     )
-    # Lines decoded by a function, which is simdjson, and not by the reader of JSONEachRow, which is slower.
-    dumps = f"""
-        SELECT JSONExtract(line, 'flows', 'Tuple({fields})') AS flow, _file AS file
-        FROM file('{pattern}', 'LineAsString', 'line String')"""
+    # Lines decoded by a function, which is simdjson, and not by the reader of JSONEachRow, which is slower. File by file,
+    # because a pattern does not find pipes.
+    lines = " UNION ALL ".join(
+        f"SELECT line, '{text.device.name}' AS device FROM file('{text.path}', 'LineAsString', 'line String')"
+        for text in texts
+    )
+    dumps = f"SELECT JSONExtract(line, 'flows', 'Tuple({fields})') AS flow, device FROM ({lines})"
     flows = f"""
-        SELECT flow, file,
+        SELECT flow, device,
             {", ".join(f"toDateTime64(flow.{name}, 3, 'UTC') AS {name}" for name in _TIMES)},
             position(flow.sourceIPv4Address, ':') > 0 AND position(flow.destinationIPv4Address, ':') > 0 AS isV6
         FROM ({dumps})
-        WHERE trimRight(flow.sourceMacAddress, ':') = transform(file, {files}, {macs}, '')"""
+        WHERE trimRight(flow.sourceMacAddress, ':') = transform(device, {names}, {macs}, '')"""
     rows = f"""
         SELECT
-            transform(file, {files}, {names}, '') AS deviceName,
+            device AS deviceName,
             trimRight(flow.sourceMacAddress, ':') AS IoTMacAddress,
             {_address("sourceIPv4Address")} AS IoTIPAddress,
             trimRight(flow.destinationMacAddress, ':') AS serverMacAddress,

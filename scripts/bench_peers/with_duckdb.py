@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from itertools import groupby
+from pathlib import Path
 
 import duckdb
 
@@ -16,7 +18,12 @@ _TIMES = ("flowStartMilliseconds", "flowEndMilliseconds")
 def build(task: peer.Task) -> None:
     database = duckdb.connect(config={"threads": task.jobs, "preserve_insertion_order": False})
     database.execute("SET TimeZone = 'UTC'")
-    texts = archives.unpack(task.devices, task.jobs)
+    with tempfile.TemporaryDirectory() as directory:
+        texts = archives.stream(task.devices, Path(directory))
+        _copy(database, texts, task.output)
+
+
+def _copy(database: duckdb.DuckDBPyConnection, texts: list[archives.Text], output: Path) -> None:
     database.execute("CREATE TABLE devices (path VARCHAR, name VARCHAR, class VARCHAR, mac VARCHAR)")
     database.executemany(
         "INSERT INTO devices VALUES (?, ?, ?, ?)",
@@ -24,7 +31,7 @@ def build(task: peer.Task) -> None:
     )
     query = _query(", ".join(f"'{text.path}'" for text in texts))
     database.execute(
-        f"COPY ({query}) TO '{task.output}' (FORMAT parquet, PARTITION_BY (month, deviceClass), COMPRESSION zstd)"
+        f"COPY ({query}) TO '{output}' (FORMAT parquet, PARTITION_BY (month, deviceClass), COMPRESSION zstd)"
     )
 
 

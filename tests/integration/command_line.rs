@@ -349,3 +349,21 @@ fn man_pages_that_cannot_be_written_are_a_failure_of_the_output() {
     fs::write(world.path("file"), "").expect("it is written");
     Program::new(["man", "--output"]).arg(world.path("file/man")).run().expect_code(4);
 }
+
+#[test]
+fn a_url_is_not_taken_for_a_directory_of_that_name() {
+    let world = World::new();
+    for arguments in [
+        &["build", "--config", "x", "--input", "s3://bucket/dumps"][..],
+        &["build", "--config", "x", "--input", "dumps", "--output", "s3://bucket/lake"],
+        &["sample", "--output", "s3://bucket/dumps"],
+        &["demo", "--output", "s3://bucket/demo"],
+        &["inspect", "https://example.org/lake"],
+        &["verify", "s3://bucket/lake"],
+        &["man", "--output", "s3://bucket/man"],
+    ] {
+        let outcome = Program::new(arguments.iter().copied()).within(world.root()).run().expect_code(2);
+        outcome.expect_says(["object stores are not supported yet"]);
+    }
+    assert!(!world.path("s3:").exists());
+}

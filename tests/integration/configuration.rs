@@ -169,3 +169,12 @@ fn the_built_in_catalogue_lists_the_25_devices() {
     assert_eq!(devices.split(", ").count(), 25, "{devices}");
     assert!(devices.contains("mouseComputerRoomHub"));
 }
+
+#[test]
+fn a_class_that_would_not_be_read_as_text_is_refused() {
+    for bad in ["true", "False", "null", "NaN", "infinity", "2019", "2019-06-01", "1e5"] {
+        let line = format!("class = \"{bad}\"");
+        let message = refuse(&one(&hub().replace("class = \"iotGatewayHub\"", &line)), Some(&line));
+        assert!(message.starts_with(&format!("class `{bad}` would not be read as text")), "{message}");
+    }
+}

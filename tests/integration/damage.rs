@@ -269,3 +269,12 @@ fn names_of_directories_and_hidden_files_are_no_dumps() {
     world.add_dump("hub.tar.gz.part", b"a download that goes on");
     assert_eq!(world.built().list("sources").len(), 1);
 }
+
+#[test]
+fn data_behind_the_zeros_at_the_end_of_a_gzip_file_is_found() {
+    for bytes in [b"x".as_slice(), &pack::gzip(b"another member")] {
+        let packed = [&pack::tar_gz("hub", many_flows().bytes()), [0; 700].as_slice(), bytes].concat();
+        refuse(&[("hub.tar.gz", &packed)])
+            .expect_says(["dump hub: damaged gzip stream", "in part hub.tar.gz"]);
+    }
+}

@@ -10,8 +10,7 @@ const LINE: usize = 65_536;
 fn refuse(dump: &DumpText, limits: &str) -> Outcome {
     let world = World::new().with_limits(limits);
     world.add_dump("hub.json.gz", &pack::gzip(dump.bytes()));
-    let outcome = world.refused(3, &[]);
-    outcome
+    world.refused(3, &[])
 }
 
 /// A good flow of so many bytes.
@@ -160,4 +159,48 @@ fn deeply_nested_json_is_rejected_and_no_stack_overflows() {
     let lake = World::with_hub(&dump).lenient().built();
     assert_eq!(lake.accounting()["rejected"], 1);
     assert_eq!(lake.accounting()["kept"], 1);
+}
+
+#[test]
+fn more_rejected_lines_than_the_cap_stop_a_build_whatever_their_share() {
+    let dump =
+        (0..20).fold(DumpText::default().flow(&Flow::new()), |dump, i| dump.line(format!("damaged {i}")));
+    let world =
+        World::with_hub(&dump.trailer()).with_limits("max_rejected_share = 1.0\nmax_rejected_lines = 19");
+    let outcome = world.refused(1, &[]);
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: dump hub: more than 19 lines are rejected; the first: line 2, byte 1608: not JSON: expected value at column 1
+    hint: is this a dump of flows? If it is, raise `max_rejected_lines` under [limits] in the catalogue
+    ");
+    let world = world.with_limits("max_rejected_share = 1.0\nmax_rejected_lines = 20");
+    assert_eq!(world.built().accounting()["rejected"], 20);
+}
+
+#[test]
+fn flows_in_more_months_than_the_cap_are_an_error() {
+    let starts = ["2019-06-01", "2019-07-01", "2019-08-01"];
+    let flows = || starts.iter().map(|day| Flow::new().starting(&format!("{day} 00:00:00.000")));
+    let world = World::with_hub(&DumpText::of(flows())).with_limits("max_months = 2");
+    let outcome = world.refused(3, &[]);
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: dump hub: its flows lie in more than 2 months, the limit, from 2019-06 to 2019-08
+    hint: if the times are genuine, raise `max_months` under [limits] in the catalogue
+    ");
+    assert_eq!(world.with_limits("max_months = 3").built().files().len(), 3);
+    // Months of flows that are not kept open no file.
+    let removed = flows().map(|flow| flow.between("02:00:00:00:00:fe", "02:00:00:00:00:01"));
+    let world = World::with_hub(&DumpText::of(removed)).with_limits("max_months = 1");
+    assert_eq!(world.built().accounting()["read"], 3);
+}
+
+#[test]
+fn text_of_256_bytes_is_the_longest() {
+    // 128 letters of two bytes each.
+    let longest = "ä".repeat(128);
+    let too_long = format!("{longest}x");
+    let flows = [&longest, &too_long, &"x".repeat(65)].map(|text| Flow::new().text("flowEndReason", text));
+    let lake = World::with_hub(&DumpText::of(flows)).lenient().built();
+    assert_eq!(lake.column("flowEndReason"), [longest, "x".repeat(65)]);
+    let reason = lake.rejected("hub")[0]["reason"].as_str().expect("a reason").to_owned();
+    assert!(reason.starts_with("flowEndReason: expected text of at most 256 bytes, found \"ää"), "{reason}");
 }

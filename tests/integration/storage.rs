@@ -257,6 +257,27 @@ fn a_target_that_is_not_writable_is_named() {
 }
 
 #[test]
+fn a_directory_without_permission_to_write_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = world();
+    let place = world.path("place");
+    fs::create_dir(&place).expect("a directory");
+    let set = |mode| fs::set_permissions(&place, PermissionsExt::from_mode(mode)).expect("it is ours");
+    set(0o555);
+    if fs::write(place.join("probe"), "").is_ok() {
+        return skipped("permissions do not bind this user");
+    }
+    let outcome = world.build_to("place/lake").run().expect_code(4).expect_says(["Permission denied"]);
+    assert!(
+        outcome.stderr.starts_with("error: cannot create the staging directory [dir]/place/"),
+        "{}",
+        outcome.stderr
+    );
+    assert_eq!(tree(&place).len(), 0);
+    set(0o755);
+}
+
+#[test]
 fn a_mount_point_as_the_target_is_refused_before_anything_is_read() {
     let world = world();
     fs::create_dir(world.path("disk")).expect("a directory");
@@ -274,4 +295,28 @@ fn a_mount_point_as_the_target_is_refused_before_anything_is_read() {
     assert!(read("log").contains("is a mount point"), "{}", read("log"));
     assert!(read("log").contains("hint: give a directory below it"), "{}", read("log"));
     assert!(!read("left").contains("staging"), "{}", read("left"));
+}
+
+#[test]
+fn a_lake_with_files_of_somebody_else_in_it_is_not_replaced() {
+    for name in
+        ["notes.txt", "data/notes.txt", "data/month=2019-07/deviceClass=iotGatewayHub/mine.parquet", ".git"]
+    {
+        let world = world();
+        world.built();
+        fs::write(world.path("lake").join(name), "years of work").expect("it is written");
+        let before = tree(&world.path("lake"));
+        world.build().arg("--replace").run().expect_code(4).expect_says(["holds other things than a lake"]);
+        assert_eq!(tree(&world.path("lake")), before);
+        world.expect_no_staging();
+    }
+}
+
+#[test]
+fn a_lake_that_lost_a_file_can_be_replaced() {
+    let world = world();
+    let lake = world.built();
+    fs::remove_file(lake.path(&lake.files()[0])).expect("it goes");
+    world.build().arg("--replace").run().expect_code(0);
+    world.lake();
 }

@@ -154,3 +154,18 @@ fn warnings_of_a_build_with_closed_standard_error_do_not_stop_it() {
     // Whoever stopped listening to warnings still wants the lake: success without one would be a lie.
     assert_eq!(world.lake().warnings(), ["trailerMissing"]);
 }
+
+#[test]
+fn names_of_unknown_fields_are_fit_for_a_screen_and_a_manifest() {
+    let long = "n".repeat(5000);
+    let flow = Flow::new().raw("\\u001b[31mred\\n", "0").raw(&long, "0");
+    let world = World::with_hub(&DumpText::of([flow]));
+    let message = warning(&world, "unknownFields")["message"].as_str().expect("text").to_owned();
+    assert!(message.contains("\\u{1b}[31mred\\n"), "{message}");
+    assert!(!message.contains('\u{1b}') && message.len() < 300, "{message}");
+    let names = world.lake().source()["unknownFields"].as_array().expect("a list").clone();
+    assert!(
+        names.iter().all(|field| field["name"].as_str().is_some_and(|name| name.len() < 100)),
+        "{names:?}"
+    );
+}

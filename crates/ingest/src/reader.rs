@@ -160,11 +160,7 @@ impl DumpReader {
                 return Err(IngestError::line_too_long(&self.dump.name, self.limits.max_line_bytes, line));
             }
             grow(&mut buffer, filled + STEP_BYTES);
-            let step = &mut buffer[filled..filled + STEP_BYTES];
-            let n = self
-                .stream
-                .read(step)
-                .map_err(|error| describe(error, &self.dump, &self.limits, &self.position))?;
+            let n = self.read_step(&mut buffer[filled..filled + STEP_BYTES])?;
             if n == 0 {
                 self.ended = true;
                 if filled > end {
@@ -176,7 +172,7 @@ impl DumpReader {
                 }
                 break;
             }
-            let step = &step[..n];
+            let step = &buffer[filled..filled + n];
             lines += memchr::memchr_iter(b'\n', step).count() as u64;
             if let Some(last) = memchr::memrchr(b'\n', step) {
                 end = filled + last + 1;
@@ -192,6 +188,21 @@ impl DumpReader {
         self.lines += lines;
         self.offset += end as u64;
         Ok(Some(chunk))
+    }
+
+    /// Fills the buffer unless the dump ends. How many bytes a single read gives depends on parts, gzip members and the file
+    /// system; were a step of that size, the places where chunks are cut, and with them what is counted chunk by chunk,
+    /// would depend on it too.
+    fn read_step(&mut self, buffer: &mut [u8]) -> Result<usize, IngestError> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.stream.read(&mut buffer[filled..]) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(error) => return Err(describe(error, &self.dump, &self.limits, &self.position)),
+            }
+        }
+        Ok(filled)
     }
 }
 

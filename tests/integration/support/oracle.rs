@@ -115,7 +115,7 @@ fn column_value(kind: Kind, written: &Value) -> Option<Value> {
             let text = written.as_str()?;
             (text.parse::<Ipv4Addr>().is_ok() || text.parse::<Ipv6Addr>().is_ok()).then(|| json!(text))
         }
-        Kind::Text => written.as_str().map(|text| json!(text)),
+        Kind::Text => written.as_str().filter(|text| text.len() <= 256).map(|text| json!(text)),
     }
 }
 
