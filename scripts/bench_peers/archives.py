@@ -33,7 +33,8 @@ class Text:
 def stream(devices: list[Device], directory: Path) -> list[Text]:
     """The texts of all dumps as named pipes in a directory, decompressed while they are read.
 
-    For engines that read a file once, from its start to its end: it spares them 1.5 GB of memory, and the time to get it.
+    For engines that read a file once, from its start to its end: it spares them 1.5 GB of memory, and the time to
+    get it.
     """
     texts = []
     for device in devices:

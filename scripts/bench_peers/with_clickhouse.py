@@ -47,8 +47,8 @@ def _statement(texts: list[archives.Text], output: Path) -> str:
         f"{name} {f'Nullable({_TYPES[kind]})' if name in _STATISTICS else _TYPES[kind]}"
         for name, kind in RAW_FIELDS.items()
     )
-    # Lines decoded by a function, which is simdjson, and not by the reader of JSONEachRow, which is slower. File by file,
-    # because a pattern does not find pipes.
+    # Lines decoded by a function, which is simdjson, and not by the reader of JSONEachRow, which is slower. File by
+    # file, because a pattern does not find pipes.
     lines = " UNION ALL ".join(
         f"SELECT line, '{text.device.name}' AS device FROM file('{text.path}', 'LineAsString', 'line String')"
         for text in texts
