@@ -24,8 +24,7 @@ How to read the table:
             fastest and the slowest round
   ratio     of the median to flowlake's
   CPU       user and system time of the whole process, all threads
-  peak      most memory ever resident, of all rounds. Peers hold the unpacked dumps besides, in files in memory, which
-            are not counted
+  peak      most memory ever resident, of all rounds. Polars reads each dump from a file in memory, which is not counted
   out, rows what was written, Parquet files alone
 
 Peers are spared what they have no equal for: counting rejections, repairs, removed rows and evidence of dropped

@@ -55,19 +55,27 @@ def _feed(device: Device, path: Path) -> None:
                 rest = rest[pipe.write(rest) :]
 
 
-def unpack(devices: list[Device], jobs: int) -> list[Text]:
-    """The texts of all dumps as files in memory, complete: for engines that need to know how long a file is."""
+def unpack(devices: list[Device]) -> Iterator[Text]:
+    """The texts of all dumps as files in memory, one after the other, each there until the next one is asked for.
 
-    def one(device: Device) -> Text:
-        descriptor = os.memfd_create(device.name)
-        with open(descriptor, "wb", closefd=False) as text:
-            for block in read_blocks(device):
-                text.write(block)
-        return Text(device, f"/proc/self/fd/{descriptor}")
+    For engines that need to know how long a file is. The next dump is decompressed meanwhile.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(_to_memory, devices[0])
+        for i, device in enumerate(devices):
+            descriptor = coming.result()
+            if i + 1 < len(devices):
+                coming = pool.submit(_to_memory, devices[i + 1])
+            yield Text(device, f"/proc/self/fd/{descriptor}")
+            os.close(descriptor)
 
-    # Threads are enough: ISA-L and writing run outside of the interpreter's lock.
-    with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(one, devices))
+
+def _to_memory(device: Device) -> int:
+    descriptor = os.memfd_create(device.name)
+    with open(descriptor, "wb", closefd=False) as text:
+        for block in read_blocks(device):
+            text.write(block)
+    return descriptor
 
 
 def read_blocks(device: Device) -> Iterator[bytes]:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import polars as pl
 
 from bench_peers import archives, peer
@@ -16,13 +18,20 @@ _PORT_RANGE = 65536
 
 
 def build(task: peer.Task) -> None:
-    texts = archives.unpack(task.devices, task.jobs)
-    # One plan for all dumps, so that the engine can work on several at a time, written while it is read.
-    pl.concat([_flows(text) for text in texts]).sink_parquet(
-        pl.PartitionBy(task.output, key=["month", "deviceClass"], include_key=False),
-        mkdir=True,
-        compression="zstd",
-    )
+    # One dump after the other: all in one plan is slower, because it needs all of them in memory.
+    for text in archives.unpack(task.devices):
+        target = pl.PartitionBy(
+            task.output,
+            key=["month", "deviceClass"],
+            include_key=False,
+            file_path_provider=partial(_file_name, text.device.name),
+        )
+        _flows(text).sink_parquet(target, mkdir=True, compression="zstd")
+
+
+def _file_name(device: str, file: pl.FileProviderArgs) -> str:
+    (keys,) = file.partition_keys.to_dicts()
+    return "/".join([*(f"{key}={value}" for key, value in keys.items()), f"{device}.parquet"])
 
 
 def _flows(text: archives.Text) -> pl.LazyFrame:
