@@ -83,7 +83,7 @@ def _floors(options: argparse.Namespace, corpus: corpora.Corpus) -> list[Contest
     floors = []
     for program in ("gzip", "igzip"):
         if shutil.which(program):
-            command = corpora.decompress_command(corpus.devices, options.jobs, f"{program} -dc > /dev/null")
+            command = corpora.feed_command(corpus.devices, options.jobs, f"{program} -dc > /dev/null")
             floors.append(Contestant(Series(f"{program} -dc", []), lambda command=command: measure.run(command)))
     command = [options.peer_python, "-m", "bench_peers.floor", corpus.path, str(options.jobs)]
     floors.append(Contestant(Series("ISA-L in Python", []), lambda: measure.run(command)))
