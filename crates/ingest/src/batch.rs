@@ -4,17 +4,22 @@ use std::collections::BTreeMap;
 
 use polars::prelude::DataFrame;
 
+use crate::direction::Directions;
+
 /// Typed raw rows of one chunk, in the order of its lines, and what else the chunk held.
 #[derive(Debug, Clone, Default)]
 pub struct RawBatch {
-    /// One row a valid flow: the columns of [`FIELDS`](crate::schema::FIELDS) and
-    /// [`LINE`](crate::schema::LINE).
+    /// One row a valid flow: the columns of [`FIELDS`](crate::schema::FIELDS), [`LINE`](crate::schema::LINE) and, where
+    /// the decoder knows the device, [`DIRECTION`](crate::DIRECTION). Flows of directions that the decoder leaves out
+    /// have no row.
     pub flows: DataFrame,
+    /// Valid flows by direction, also those without a row; all 0 where the decoder does not know the device.
+    pub directions: Directions,
     /// Lines by kind.
     pub records: RecordCounts,
     /// Lines that could not be used, in order.
     pub rejections: Vec<Rejection>,
-    /// Packets of the valid flows, both directions.
+    /// Packets of the valid flows, both directions, also of those without a row.
     pub packets: u64,
     /// The last control totals seen in the chunk.
     pub control_totals: Option<ControlTotals>,

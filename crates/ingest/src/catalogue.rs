@@ -68,6 +68,12 @@ pub struct Device {
 pub struct MacAddress(pub [u8; 6]);
 
 impl MacAddress {
+    /// As [`Self::parse`], also with the `:` that some exporters write behind it.
+    #[must_use]
+    pub fn parse_exported(text: &str) -> Option<Self> {
+        Self::parse(text.strip_suffix(':').unwrap_or(text))
+    }
+
     /// Parses six groups of two hexadecimal digits joined by `:` or `-`, upper or lower case.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

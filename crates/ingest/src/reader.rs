@@ -14,7 +14,7 @@ use crate::error::IngestError;
 use crate::parts::{JoinedParts, PartDigest, Position};
 
 /// Default size of a chunk in bytes: enough rows that the cost of a Polars plan a chunk vanishes.
-const CHUNK_BYTES: usize = 8 << 20;
+const CHUNK_BYTES: usize = 4 << 20;
 /// Decompressed at a time: small enough that counting lines finds the bytes still in the cache.
 const STEP_BYTES: usize = 128 << 10;
 /// Zeros behind a chunk, so that the decoder can load whole words near its end.

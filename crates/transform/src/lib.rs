@@ -6,7 +6,6 @@
 //! [`ColumnEvidence`] know how.
 #![forbid(unsafe_code)]
 
-mod direction;
 mod error;
 mod evidence;
 mod kernels;
@@ -15,7 +14,6 @@ mod recipe;
 mod repair;
 mod transformer;
 
-pub use direction::{DIRECTION, Directions};
 pub use error::TransformError;
 pub use evidence::{ColumnEvidence, EvidenceSummary, MostFrequentValue};
 pub use plan::{OutputColumn, OutputType};

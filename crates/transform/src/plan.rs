@@ -1,9 +1,9 @@
 //! From a recipe to Polars expressions and the schema of what they give.
 
+use flowlake_ingest::DIRECTION;
 use flowlake_ingest::schema::{FIELDS, Kind, field_index};
 use polars::prelude::{DataType, Expr, TimeUnit, col, lit};
 
-use crate::direction::DIRECTION;
 use crate::kernels;
 use crate::recipe::{DEVICE_NAME, Derivation, OutputSpec, Recipe, Role};
 use crate::repair::{Repair, repaired};

@@ -7,13 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use flowlake_ingest::ConfigError;
 use flowlake_ingest::schema::{FIELDS, Kind, field_index};
+use flowlake_ingest::{ConfigError, DIRECTION, Direction};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 
-use crate::direction::{DIRECTION, DIRECTION_NAMES};
 use crate::repair::Repair;
 
 /// A recipe that was read and checked.
@@ -263,9 +262,9 @@ impl Recipe {
             }
             if column.as_ref() == DIRECTION
                 && let Some(unknown) =
-                    entry.remove.r#in.iter().find(|value| !DIRECTION_NAMES.contains(&value.as_str()))
+                    entry.remove.r#in.iter().find(|value| Direction::from_name(value).is_none())
             {
-                let names = DIRECTION_NAMES.join(", ");
+                let names = Direction::ALL.map(Direction::name).join(", ");
                 return Err(at(offset, format!("`{unknown}` is no direction, expected one of {names}")));
             }
             filters.push(FilterRule {

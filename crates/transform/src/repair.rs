@@ -7,13 +7,10 @@ use polars::prelude::{
     DataType, Expr, Int64Chunked, IntoColumn, NewChunkedArray, PlSmallStr, col, lit, when,
 };
 
-use crate::kernels::{AddressRepairs, canonical_ip, text_field_of_first};
+use crate::kernels::{AddressRepairs, canonical_ip, canonical_mac, text_field, text_field_of_first};
 
 /// Prefix of columns that hold repaired values beside the raw ones; no raw field starts so.
 pub(crate) const REPAIRED: &str = "repaired:";
-/// Raw MAC addresses in canonical form: needed to tell directions, whether or not a recipe repairs them.
-pub(crate) const SOURCE_MAC: &str = "canonical:sourceMacAddress";
-pub(crate) const DESTINATION_MAC: &str = "canonical:destinationMacAddress";
 
 /// A repair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,8 +65,10 @@ pub(crate) fn repaired(field: &str) -> String {
 pub(crate) fn repaired_columns(repairs: &[Repair]) -> Vec<Expr> {
     let mut columns = Vec::new();
     if repairs.contains(&Repair::MacTrailingColon) {
-        columns.push(col(SOURCE_MAC).alias(repaired("sourceMacAddress")));
-        columns.push(col(DESTINATION_MAC).alias(repaired("destinationMacAddress")));
+        for mac in ["sourceMacAddress", "destinationMacAddress"] {
+            let kernel = |column: polars::prelude::Column| canonical_mac(&column);
+            columns.push(col(mac).map(kernel, text_field).alias(repaired(mac)));
+        }
     }
     let addresses = AddressRepairs {
         canonical: repairs.contains(&Repair::Ipv6Canonical),

@@ -1,15 +1,13 @@
 //! A recipe at work on the batches of one dump.
 
-use flowlake_ingest::Device;
+use flowlake_ingest::{DIRECTION, Device, Direction, DirectionSet, Directions};
 use polars::prelude::{BooleanChunked, ChunkFull, Column, DataFrame, Expr, IntoLazy, OptFlags, PolarsResult};
 
-use crate::direction::{DIRECTION, Directions, directions};
 use crate::error::TransformError;
 use crate::evidence::ColumnEvidence;
-use crate::kernels::canonical_mac;
 use crate::plan::{OutputColumn, output_columns, output_expressions};
 use crate::recipe::Recipe;
-use crate::repair::{DESTINATION_MAC, SOURCE_MAC, repaired, repaired_columns, touched};
+use crate::repair::{repaired, repaired_columns, touched};
 
 /// All that these plans need of the optimiser: they have no joins, scans or filters, and are made anew for every batch.
 const PLAN: OptFlags = OptFlags::TYPE_COERCION.union(OptFlags::SIMPLIFY_EXPR);
@@ -19,8 +17,6 @@ const PLAN: OptFlags = OptFlags::TYPE_COERCION.union(OptFlags::SIMPLIFY_EXPR);
 pub struct FlowBatch {
     /// The rows.
     pub rows: DataFrame,
-    /// Flows by direction, before any rule.
-    pub directions: Directions,
     /// Rows removed by each rule of the recipe.
     pub removed: Vec<u64>,
     /// Values changed by each repair of the recipe, over the rows kept.
@@ -32,13 +28,14 @@ pub struct FlowBatch {
 /// Applies a recipe to the batches of one dump. Holds no state between them.
 pub struct Transformer {
     recipe: Recipe,
-    device: Device,
     output: Vec<Expr>,
     repaired: Vec<Expr>,
     touched: Vec<Expr>,
     /// Whether a rule looks at a field that is repaired. Otherwise rows are removed first: what is not kept need not be
     /// repaired.
     repair_first: bool,
+    /// Leading rules that look at nothing but the direction: the decoder applies them.
+    by_direction: Vec<DirectionSet>,
 }
 
 impl Transformer {
@@ -50,9 +47,9 @@ impl Transformer {
             output: output_expressions(recipe, &device.name),
             repaired: repaired_columns(&recipe.repairs),
             touched,
+            by_direction: directions_removed(recipe),
             repair_first: recipe.filters.iter().any(|rule| rule.column != DIRECTION),
             recipe: recipe.clone(),
-            device: device.clone(),
         }
     }
 
@@ -62,38 +59,47 @@ impl Transformer {
         output_columns(recipe)
     }
 
-    /// Transforms a batch: `flows` is in the raw schema.
+    /// Flows that the first rules remove whatever else is in them: the decoder need not make rows of them.
+    #[must_use]
+    pub fn left_out(&self) -> DirectionSet {
+        let removed = |direction: &Direction| self.by_direction.iter().any(|set| set.contains(*direction));
+        Direction::ALL.into_iter().filter(removed).collect()
+    }
+
+    /// Transforms a batch: `flows` is in the raw schema with directions, without flows of the directions that are
+    /// [left out](Self::left_out); `directions` counts also those.
     ///
     /// # Errors
     /// [`TransformError`] when an expression does not fit its columns.
-    pub fn apply(&self, flows: DataFrame) -> Result<FlowBatch, TransformError> {
+    pub fn apply(&self, flows: DataFrame, directions: Directions) -> Result<FlowBatch, TransformError> {
         let failed = |step| move |source| TransformError { recipe: self.recipe.name.clone(), step, source };
-        let (flows, directions) = self.with_directions(flows).map_err(failed("tell directions"))?;
         let flows =
             if self.repair_first { self.repair(flows).map_err(failed("repair values"))? } else { flows };
-        let (kept, removed) = self.filter(flows).map_err(failed("filter rows"))?;
+        let (kept, removed) = self.filter(flows, directions).map_err(failed("filter rows"))?;
         let kept =
             if self.repair_first { kept } else { self.repair(kept).map_err(failed("repair values"))? };
         let evidence = self.evidence(&kept).map_err(failed("count evidence"))?;
         let (rows, repairs) = self.derive(kept).map_err(failed("derive columns"))?;
-        Ok(FlowBatch { rows, directions, removed, repairs, evidence })
-    }
-
-    fn with_directions(&self, mut flows: DataFrame) -> PolarsResult<(DataFrame, Directions)> {
-        let source = canonical_mac(flows.column("sourceMacAddress")?)?;
-        let destination = canonical_mac(flows.column("destinationMacAddress")?)?;
-        let (direction, counts) = directions(&source, &destination, self.device.mac)?;
-        flows.with_column(source.with_name(SOURCE_MAC.into()))?;
-        flows.with_column(destination.with_name(DESTINATION_MAC.into()))?;
-        flows.with_column(direction)?;
-        Ok((flows, counts))
+        Ok(FlowBatch { rows, removed, repairs, evidence })
     }
 
     /// Removes rows: each by the first rule that holds for it.
-    fn filter(&self, flows: DataFrame) -> PolarsResult<(DataFrame, Vec<u64>)> {
+    fn filter(&self, flows: DataFrame, directions: Directions) -> PolarsResult<(DataFrame, Vec<u64>)> {
         let mut kept: Option<BooleanChunked> = None;
         let mut removed = Vec::with_capacity(self.recipe.filters.len());
-        for rule in &self.recipe.filters {
+        let mut before = DirectionSet::default();
+        for set in &self.by_direction {
+            let mut rows = 0;
+            for direction in Direction::ALL.into_iter().filter(|direction| set.contains(*direction)) {
+                if !before.contains(direction) {
+                    before.insert(direction);
+                    rows += directions.count(direction);
+                }
+            }
+            removed.push(rows);
+        }
+        let left_out = removed.len();
+        for rule in &self.recipe.filters[left_out..] {
             let column = match flows.column(&repaired(&rule.column)) {
                 Ok(column) => column.str()?,
                 Err(_) => flows.column(&rule.column)?.str()?,
@@ -111,7 +117,9 @@ impl Transformer {
             kept = Some(&still & &!&holds);
         }
         match kept {
-            Some(kept) if removed.iter().any(|rows| *rows > 0) => Ok((flows.filter(&kept)?, removed)),
+            Some(kept) if removed[left_out..].iter().any(|rows| *rows > 0) => {
+                Ok((flows.filter(&kept)?, removed))
+            }
             _ => Ok((flows, removed)),
         }
     }
@@ -149,4 +157,10 @@ impl Transformer {
             .map(|column| if column.len() == height { column } else { column.new_from_index(0, height) });
         Ok((DataFrame::new(height, columns.collect())?, repairs))
     }
+}
+
+/// The directions that each of the leading rules about directions removes.
+fn directions_removed(recipe: &Recipe) -> Vec<DirectionSet> {
+    let rules = recipe.filters.iter().take_while(|rule| rule.column == DIRECTION);
+    rules.map(|rule| rule.values.iter().filter_map(|name| Direction::from_name(name)).collect()).collect()
 }

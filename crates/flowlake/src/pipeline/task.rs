@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flowlake_ingest::{
-    Chunk, ControlTotals, Decoder, IngestError, Limits, PartDigest, RecordCounts, Rejection, UnknownFields,
+    Chunk, ControlTotals, Decoder, Directions, IngestError, Limits, PartDigest, RecordCounts, Rejection,
+    UnknownFields,
 };
 use flowlake_partition::layout::Month;
 use flowlake_partition::manifest::DataFile;
@@ -17,7 +18,7 @@ use flowlake_partition::split::split_by_month;
 use flowlake_partition::table::TableSchema;
 use flowlake_partition::writer::{DatasetWriter, WriterOptions};
 use flowlake_partition::{EncodedRowGroup, RowGroup};
-use flowlake_transform::{ColumnEvidence, Directions, Recipe, Transformer};
+use flowlake_transform::{ColumnEvidence, Recipe, Transformer};
 use polars::prelude::DataFrame;
 use serde_json::json;
 
@@ -50,9 +51,11 @@ pub(crate) struct Processed {
 
 impl Stages {
     pub(crate) fn new(task: &Task, recipe: &Recipe, limits: &Limits, table: &TableSchema) -> Self {
+        let transformer = Transformer::new(recipe, &task.device);
         Self {
-            decoder: Decoder::new(&task.dump.name, limits),
-            transformer: Transformer::new(recipe, &task.device),
+            decoder: Decoder::new(&task.dump.name, limits)
+                .for_device(task.device.mac, transformer.left_out()),
+            transformer,
             flow_start: table.flow_start().to_owned(),
         }
     }
@@ -60,7 +63,10 @@ impl Stages {
     /// Decodes and transforms a chunk and splits its rows by month.
     pub(crate) fn process(&self, chunk: &Chunk) -> Result<Processed, Failure> {
         let raw = self.decoder.decode(chunk)?;
-        let flows = self.transformer.apply(raw.flows).map_err(|error| Failure::new(Exit::Defect, error))?;
+        let flows = self
+            .transformer
+            .apply(raw.flows, raw.directions)
+            .map_err(|error| Failure::new(Exit::Defect, error))?;
         // A time outside the months a path can name is no defect of ours: the dump says so.
         let parts =
             split_by_month(flows.rows, &self.flow_start).map_err(|error| Failure::new(Exit::Input, error))?;
@@ -71,7 +77,7 @@ impl Stages {
             packets: raw.packets,
             control_totals: raw.control_totals,
             unknown_fields: raw.unknown_fields,
-            directions: flows.directions,
+            directions: raw.directions,
             removed: flows.removed,
             repairs: flows.repairs,
             evidence: flows.evidence,

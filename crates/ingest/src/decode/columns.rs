@@ -12,6 +12,7 @@ use polars_arrow::array::{PrimitiveArray, Utf8ViewArray, View};
 use polars_arrow::bitmap::Bitmap;
 use polars_buffer::Buffer;
 
+use crate::direction::{DIRECTION, Direction};
 use crate::schema::{FIELD_COUNT, FIELDS, Kind, LINE};
 
 /// Number of text fields.
@@ -72,6 +73,7 @@ pub(crate) struct Columns {
     numbers: Vec<Vec<i64>>,
     texts: Vec<Vec<View>>,
     lines: Vec<i64>,
+    directions: Vec<View>,
     pub(crate) interner: Interner,
 }
 
@@ -86,8 +88,15 @@ impl Columns {
             numbers: FIELDS.iter().map(capacity(false)).map(Vec::with_capacity).collect(),
             texts: (0..TEXT_COUNT).map(|_| Vec::with_capacity(rows)).collect(),
             lines: Vec::with_capacity(rows),
+            directions: Vec::new(),
             interner: Interner::default(),
         }
+    }
+
+    /// The direction of the row that is pushed next.
+    #[inline]
+    pub(crate) fn push_direction(&mut self, direction: Direction) {
+        self.directions.push(View::new_inline(direction.name().as_bytes()));
     }
 
     #[inline]
@@ -105,9 +114,10 @@ impl Columns {
         self.lines.push(line.cast_signed());
     }
 
-    pub(crate) fn finish(self) -> PolarsResult<DataFrame> {
+    /// The frame; with a column of directions if every row has got one.
+    pub(crate) fn finish(self, directed: bool) -> PolarsResult<DataFrame> {
         let height = self.present.len();
-        let Self { present, in_all, numbers, texts, lines, interner } = self;
+        let Self { present, in_all, numbers, texts, lines, directions, interner } = self;
         let buffer = interner.into_buffer();
         let mut columns = Vec::with_capacity(FIELD_COUNT + 1);
         let mut texts = texts.into_iter();
@@ -136,6 +146,12 @@ impl Columns {
             });
         }
         columns.push(Column::new(PlSmallStr::from_static(LINE), lines));
+        if directed {
+            let names =
+                Utf8ViewArray::try_new(ArrowDataType::Utf8View, directions.into(), Buffer::new(), None)?;
+            let series = Series::from_arrow(PlSmallStr::from_static(DIRECTION), names.boxed())?;
+            columns.push(series.into_column());
+        }
         DataFrame::new(height, columns)
     }
 }
@@ -180,10 +196,7 @@ impl Interner {
     pub(crate) fn intern(&mut self, text: &[u8], kind: Judged, judge: fn(&str) -> bool) -> Option<View> {
         let slot = self.slot(text, kind);
         let Slot { kind: slot_kind, start, len, view } = self.slots[slot];
-        if slot_kind == kind
-            && len as usize == text.len()
-            && self.buffer[start as usize..][..len as usize] == *text
-        {
+        if slot_kind == kind && same(&self.buffer[start as usize..][..len as usize], text) {
             return Some(view);
         }
         self.intern_slowly(text, kind, judge, slot)
@@ -224,7 +237,28 @@ impl Interner {
         Some(entry.view)
     }
 
+    /// The texts, one behind the other: what the offset of a view that is not inline points into.
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.buffer
+    }
+
     fn into_buffer(self) -> Buffer<u8> {
         self.buffer.into()
     }
+}
+
+/// Whether texts are equal. Addresses are compared by their first and last bytes, which overlap, in place of a call.
+#[inline(always)]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    #[inline(always)]
+    fn ends<const N: usize>(text: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+        Some((text.first_chunk()?, text.last_chunk()?))
+    }
+    a.len() == b.len()
+        && match a.len() {
+            8..=16 => ends::<8>(a) == ends::<8>(b),
+            17..=32 => ends::<16>(a) == ends::<16>(b),
+            _ => a == b,
+        }
 }

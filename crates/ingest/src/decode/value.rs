@@ -139,7 +139,7 @@ pub(crate) fn tcp_flags(text: &[u8]) -> Option<i64> {
 
 /// Whether text is a MAC address, with or without the stray `:` behind it.
 pub(crate) fn is_mac(text: &str) -> bool {
-    MacAddress::parse(text.strip_suffix(':').unwrap_or(text)).is_some()
+    MacAddress::parse_exported(text).is_some()
 }
 
 /// Whether text is an IPv4 or IPv6 address.
