@@ -17,6 +17,7 @@ mod integration {
     mod interruption;
     mod limits;
     mod matching;
+    mod memory;
     mod packaging;
     mod real_data;
     mod recipes;

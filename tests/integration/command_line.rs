@@ -86,6 +86,13 @@ fn the_help_of_build() {
           --jobs <N>
               Number of threads [default: one a core]
 
+          --memory-limit <SIZE>
+              Memory to keep within, as 512MiB or 2GB [default: 48 MiB and 64 MiB a thread]
+
+              Bounds the memory of the whole process, on any input. Rows that wait for others of their
+              month and do not fit wait in temporary files beside the lake; what is built is the same,
+              byte for byte.
+
           --replace
               Replace the lake that is there
 

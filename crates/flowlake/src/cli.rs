@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -90,6 +91,13 @@ pub(crate) struct BuildArgs {
     /// Number of threads [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
+
+    /// Memory to keep within, as 512MiB or 2GB [default: 48 MiB and 64 MiB a thread]
+    ///
+    /// Bounds the memory of the whole process, on any input. Rows that wait for others of their month and do not fit wait in
+    /// temporary files beside the lake; what is built is the same, byte for byte.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory_limit: Option<ByteSize>,
 
     /// Replace the lake that is there
     #[arg(long)]

@@ -14,7 +14,7 @@ use crate::error::IngestError;
 use crate::parts::{JoinedParts, PartDigest, Position};
 
 /// Default size of a chunk in bytes: enough rows that the cost of a Polars plan a chunk vanishes.
-const CHUNK_BYTES: usize = 4 << 20;
+const CHUNK_BYTES: usize = 8 << 20;
 /// Decompressed at a time: small enough that counting lines finds the bytes still in the cache.
 const STEP_BYTES: usize = 128 << 10;
 /// Zeros behind a chunk, so that the decoder can load whole words near its end.
@@ -144,7 +144,8 @@ impl DumpReader {
         }
         let max_line = usize::try_from(self.limits.max_line_bytes).unwrap_or(usize::MAX);
         let capacity = self.chunk_bytes.max(self.carry.len() + 1);
-        grow(&mut buffer, capacity);
+        // Room for the step that passes the chunk's end, too: growing by one would copy all before it.
+        grow(&mut buffer, capacity + STEP_BYTES);
         buffer[..self.carry.len()].copy_from_slice(&self.carry);
         let mut filled = self.carry.len();
         self.carry.clear();

@@ -96,7 +96,7 @@ fn ours(
             writer.store(group.encode()?)?;
         }
     }
-    for group in writer.drain() {
+    for group in writer.drain(usize::MAX) {
         writer.store(group.encode()?)?;
     }
     Ok(writer.finish()?.iter().map(|file| file.bytes).sum())

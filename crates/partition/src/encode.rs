@@ -1,6 +1,6 @@
 //! Encodes row groups: the part of writing that costs time, apart from any file.
 //!
-//! A [`RowGroup`] holds all its rows before the first is encoded, joined column by column. So the encoder sees the same
+//! A [`RowGroup`] has all its rows before the first is encoded, joined column by column. So the encoder sees the same
 //! arrays however the rows arrived, and neither page borders nor dictionaries depend on how frames were cut, on threads
 //! or on timing. Row groups know nothing of each other: any thread may encode any of them, and the writer puts the
 //! results into files in order.
@@ -8,7 +8,11 @@
 use std::io;
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMillisecondType;
+use arrow_array::{ArrayRef, NullArray};
 use arrow_schema::{ArrowError, SchemaRef};
+use arrow_select::concat::concat;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, Encoding as ParquetEncoding, ZstdLevel};
@@ -19,12 +23,14 @@ use parquet::file::properties::{
 };
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, TypePtr};
-use polars::prelude::{DataFrame, PolarsError};
+use polars::prelude::DataFrame;
 
 use crate::arrow_bridge;
 use crate::digest::{BlockDigest, BlockDigests, DigestError};
 use crate::layout::{Month, timestamp_text};
 use crate::manifest::ColumnType;
+use crate::row_buffer::{Rows, waiting_schema, without_dictionary};
+use crate::spill::{Spill, SpillError};
 use crate::table::{Encoding, TableColumn, TableSchema};
 use crate::writer::WriterOptions;
 
@@ -38,13 +44,13 @@ pub enum EncodeError {
         /// Why.
         source: ParquetError,
     },
-    /// Frames could not be joined.
-    #[error("cannot join the rows of a row group of {month}")]
-    Join {
+    /// Rows could not be read back from disk.
+    #[error("cannot read back rows of {month} that waited on disk")]
+    Spill {
         /// Month of the row group.
         month: Month,
         /// Why.
-        source: PolarsError,
+        source: SpillError,
     },
     /// A column could not be handed to the encoder.
     #[error("cannot hand over column {column} of {month}")]
@@ -89,6 +95,7 @@ pub enum EncodeError {
 pub(crate) struct Encoder {
     schema: Arc<TableSchema>,
     arrow_schema: SchemaRef,
+    waiting_schema: SchemaRef,
     parquet_schema: TypePtr,
     properties: WriterPropertiesPtr,
     factory: ArrowRowGroupWriterFactory,
@@ -108,11 +115,26 @@ impl Encoder {
         let unused = SerializedFileWriter::new(io::sink(), parquet_schema.clone(), properties.clone())
             .map_err(setup)?;
         let factory = ArrowRowGroupWriterFactory::new(&unused, arrow_schema.clone());
-        Ok(Self { schema, arrow_schema, parquet_schema, properties, factory })
+        let waiting_schema = waiting_schema(&schema);
+        Ok(Self { schema, arrow_schema, waiting_schema, parquet_schema, properties, factory })
     }
 
     pub(crate) fn schema(&self) -> &TableSchema {
         &self.schema
+    }
+
+    /// The schema with which rows wait.
+    pub(crate) fn waiting_schema(&self) -> &SchemaRef {
+        &self.waiting_schema
+    }
+
+    /// The rows of a frame that has the schema, on the other side.
+    pub(crate) fn rows(&self, frame: &DataFrame, month: Month) -> Result<Rows, EncodeError> {
+        let columns = frame.columns().iter().zip(self.arrow_schema.fields()).map(|(values, field)| {
+            arrow_bridge::to_arrow(values.as_materialized_series(), field.data_type())
+                .map_err(|source| EncodeError::Bridge { column: field.name().clone(), month, source })
+        });
+        Ok(Rows { len: frame.height(), columns: columns.collect::<Result<_, _>>()? })
     }
 
     /// A writer of one file with this schema and these properties.
@@ -166,8 +188,11 @@ pub struct RowGroup {
     pub(crate) month: Month,
     /// Position among the row groups of its month, from 0, over all files.
     pub(crate) index: u64,
-    pub(crate) frames: Vec<DataFrame>,
-    pub(crate) rows: usize,
+    /// Its first rows, where they wait on disk.
+    pub(crate) spilled: Option<Spill>,
+    /// The others.
+    pub(crate) in_memory: Rows,
+    pub(crate) in_memory_bytes: usize,
 }
 
 impl RowGroup {
@@ -180,29 +205,38 @@ impl RowGroup {
     /// Number of rows, never 0.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.rows
+        self.spilled.as_ref().map_or(0, Spill::rows) + self.in_memory.len
     }
 
-    /// Encodes and compresses the rows, and takes their digest. Touches no file and shares nothing with other row
+    /// Memory of the rows in bytes, about. Of rows on disk, a column is in memory at a time.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.spilled.as_ref().map_or(0, Spill::memory_bytes) + self.in_memory_bytes
+    }
+
+    /// Encodes and compresses the rows, and takes their digest. Touches no data file and shares nothing with other row
     /// groups, so any thread may do it; the bytes depend only on the rows, the schema and the options.
     ///
     /// # Errors
-    /// When a column does not hold what the schema says, or a row lies in another month.
-    pub fn encode(self) -> Result<EncodedRowGroup, EncodeError> {
-        let Self { encoder, month, index, frames, rows } = self;
-        let frame = join(frames).map_err(|source| EncodeError::Join { month, source })?;
-        let (min_flow_start, max_flow_start) = flow_start_range(&frame, &encoder, month)?;
-
+    /// When rows cannot be read back from disk, a column does not hold what the schema says, or a row lies in another
+    /// month.
+    pub fn encode(mut self) -> Result<EncodedRowGroup, EncodeError> {
+        let rows = self.rows();
+        let (month, index) = (self.month, self.index);
+        let encoder = Arc::clone(&self.encoder);
+        let (mut min_flow_start, mut max_flow_start) = (i64::MAX, i64::MIN);
         let mut digests = BlockDigests::new(rows);
         let mut chunks = Vec::with_capacity(encoder.schema.columns().len());
         // Only encryption depends on the index of a row group.
         let writers =
             encoder.factory.create_column_writers(0).map_err(|source| EncodeError::Setup { source })?;
-        let columns = encoder.schema.columns().iter().zip(encoder.arrow_schema.fields()).zip(frame.columns());
-        for (((column, field), values), mut writer) in columns.zip(writers) {
+        let columns = encoder.schema.columns().iter().zip(encoder.arrow_schema.fields());
+        for (i, ((column, field), mut writer)) in columns.zip(writers).enumerate() {
             let name = || column.name.clone();
-            let array = arrow_bridge::to_arrow(values.as_materialized_series(), field.data_type())
-                .map_err(|source| EncodeError::Bridge { column: name(), month, source })?;
+            let array = self.take_column(i)?;
+            if i == encoder.schema.flow_start_position() {
+                (min_flow_start, max_flow_start) = flow_start_range(&array, month)?;
+            }
             digests
                 .column(&column.name, column.data_type, &array)
                 .map_err(|source| EncodeError::Digest { month, source })?;
@@ -215,28 +249,33 @@ impl RowGroup {
         let blocks = digests.finish();
         Ok(EncodedRowGroup { month, index, rows, chunks, blocks, min_flow_start, max_flow_start })
     }
-}
 
-/// One frame of all rows; columns stay in pieces until each is handed over.
-fn join(frames: Vec<DataFrame>) -> Result<DataFrame, PolarsError> {
-    let mut frames = frames.into_iter();
-    let mut joined = frames.next().unwrap_or_default();
-    for frame in frames {
-        joined.vstack_mut(&frame)?;
-    }
-    Ok(joined)
-}
-
-fn flow_start_range(frame: &DataFrame, encoder: &Encoder, month: Month) -> Result<(i64, i64), EncodeError> {
-    let join = |source| EncodeError::Join { month, source };
-    let series = frame.columns()[encoder.schema.flow_start_position()].as_materialized_series();
-    let chunks = series.datetime().map_err(join)?.physical();
-    let (mut min, mut max) = (i64::MAX, i64::MIN);
-    for chunk in chunks.downcast_iter() {
-        for &millis in chunk.values().iter() {
-            min = min.min(millis);
-            max = max.max(millis);
+    /// All values of a column, in one array. They are taken: memory is given back as soon as a column is encoded.
+    fn take_column(&mut self, column: usize) -> Result<ArrayRef, EncodeError> {
+        let month = self.month;
+        let spilled = self.spilled.as_ref().map_or(Ok(Vec::new()), |spilled| spilled.column(column));
+        let mut arrays = spilled.map_err(|source| EncodeError::Spill { month, source })?;
+        if let Some(in_memory) = self.in_memory.columns.get_mut(column) {
+            arrays.push(std::mem::replace(in_memory, Arc::new(NullArray::new(0))));
         }
+        let arrays = arrays.into_iter().map(without_dictionary).collect::<Result<Vec<_>, _>>();
+        let joined = arrays.and_then(|arrays| match arrays.as_slice() {
+            [only] => Ok(only.clone()),
+            _ => concat(&arrays.iter().map(AsRef::as_ref).collect::<Vec<_>>()),
+        });
+        joined.map_err(|source| {
+            let column = self.encoder.schema.columns()[column].name.clone();
+            EncodeError::Bridge { column, month, source }
+        })
+    }
+}
+
+/// The first and the last time of flows that all lie in a month.
+fn flow_start_range(times: &ArrayRef, month: Month) -> Result<(i64, i64), EncodeError> {
+    let (mut min, mut max) = (i64::MAX, i64::MIN);
+    for &millis in times.as_primitive::<TimestampMillisecondType>().values() {
+        min = min.min(millis);
+        max = max.max(millis);
     }
     match [min, max].into_iter().find(|millis| !month.contains_millis(*millis)) {
         None => Ok((min, max)),

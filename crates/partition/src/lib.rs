@@ -17,7 +17,9 @@ pub mod layout;
 pub mod manifest;
 pub mod publish;
 pub mod read;
+mod row_buffer;
 pub mod rows;
+mod spill;
 pub mod split;
 pub mod table;
 #[cfg(test)]
@@ -26,3 +28,4 @@ pub mod verify;
 pub mod writer;
 
 pub use encode::{EncodeError, EncodedRowGroup, RowGroup};
+pub use spill::SpillError;

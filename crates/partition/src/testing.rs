@@ -82,7 +82,7 @@ pub(crate) fn write(
             writer.store(group.encode().expect("it encodes")).expect("it is written");
         }
     }
-    for group in writer.drain() {
+    for group in writer.drain(usize::MAX) {
         writer.store(group.encode().expect("it encodes")).expect("it is written");
     }
     writer.finish().expect("it is closed")

@@ -5,8 +5,11 @@
 //! [`DatasetWriter::append`] gathers rows into row groups, [`RowGroup::encode`] may run anywhere, and
 //! [`DatasetWriter::store`] takes the results in whatever order they come and writes each file in its own. The bytes of
 //! the files depend on the rows in order, the schema and the options, and on nothing else.
+//!
+//! What waits in memory is for the caller to bound: [`DatasetWriter::spill`] moves rows to disk, those of the months first
+//! that have got none for longest.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +24,8 @@ use crate::digest::{BLOCK_ROWS, ContentDigest, hex};
 use crate::encode::{EncodeError, EncodedRowGroup, Encoder, RowGroup};
 use crate::layout::{DataPath, LayoutError, Month, PartitionKey, check_slug, timestamp_text};
 use crate::manifest::DataFile;
+use crate::row_buffer::RowBuffer;
+use crate::spill::{Spill, SpillError};
 use crate::table::{TableError, TableSchema};
 
 /// Bytes a file gathers before it asks the system to write them.
@@ -86,6 +91,26 @@ pub enum WriteError {
         /// Why.
         source: EncodeError,
     },
+    /// Rows could not be handed over.
+    #[error("cannot take rows of {device_name} in {month}")]
+    Append {
+        /// The device.
+        device_name: String,
+        /// Month of the rows.
+        month: Month,
+        /// Why.
+        source: EncodeError,
+    },
+    /// Rows could not wait on disk.
+    #[error("cannot put rows of {device_name} in {month} on disk to wait")]
+    Spill {
+        /// The device.
+        device_name: String,
+        /// Month of the rows.
+        month: Month,
+        /// Why.
+        source: SpillError,
+    },
     /// A frame does not have the table's columns.
     #[error("rows of {device_name} in {month} do not fit the table")]
     Table {
@@ -150,14 +175,18 @@ pub struct DatasetWriter {
     rows_per_row_group: usize,
     row_groups_per_file: u64,
     months: BTreeMap<Month, MonthState>,
-    drained: bool,
+    /// Frames taken so far.
+    appended: u64,
+    draining: bool,
 }
 
 #[derive(Debug, Default)]
 struct MonthState {
-    /// Rows not yet given out.
-    buffered: VecDeque<DataFrame>,
-    buffered_rows: usize,
+    /// Rows not yet given out: first those on disk, then those in memory.
+    spilled: Option<Spill>,
+    in_memory: Option<RowBuffer>,
+    /// When the last of them came.
+    touched: u64,
     /// Row groups and rows given out to be encoded.
     issued: u64,
     issued_rows: u64,
@@ -205,7 +234,8 @@ impl DatasetWriter {
             rows_per_row_group: rows,
             row_groups_per_file: (options.rows_per_file / rows as u64).max(1),
             months: BTreeMap::new(),
-            drained: false,
+            appended: 0,
+            draining: false,
         })
     }
 
@@ -215,7 +245,7 @@ impl DatasetWriter {
     /// # Errors
     /// When a frame does not fit the schema, or rows come after [`Self::drain`].
     pub fn append(&mut self, parts: Vec<(Month, DataFrame)>) -> Result<Vec<RowGroup>, WriteError> {
-        if self.drained {
+        if self.draining {
             return Err(WriteError::AppendAfterDrain { device_name: self.device_name.clone() });
         }
         let mut complete = Vec::new();
@@ -228,31 +258,72 @@ impl DatasetWriter {
             if frame.height() == 0 {
                 continue;
             }
+            let failed = |source| WriteError::Append { device_name: self.device_name.clone(), month, source };
+            let rows = self.encoder.rows(&frame, month).map_err(failed)?;
+            self.appended += 1;
             let state = self.months.entry(month).or_default();
-            state.buffered_rows += frame.height();
-            state.buffered.push_back(frame);
-            while state.buffered_rows >= self.rows_per_row_group {
-                complete.push(state.issue(month, self.rows_per_row_group, &self.encoder));
+            state.touched = self.appended;
+            let mut start = 0;
+            while start < rows.len {
+                let room = self.rows_per_row_group - state.waiting_rows();
+                let len = room.min(rows.len - start);
+                let buffer =
+                    state.in_memory.get_or_insert_with(|| RowBuffer::new(self.encoder.waiting_schema()));
+                buffer.append(&rows.slice(start, len));
+                start += len;
+                if len == room {
+                    complete.push(state.issue(month, &self.encoder));
+                }
             }
         }
         Ok(complete)
     }
 
-    /// Gives out the rows that are left, as one last row group per month, months ascending. No rows may follow.
-    pub fn drain(&mut self) -> Vec<RowGroup> {
-        self.drained = true;
-        let encoder = &self.encoder;
-        self.months
-            .iter_mut()
-            .filter(|(_, state)| state.buffered_rows > 0)
-            .map(|(month, state)| state.issue(*month, state.buffered_rows, encoder))
-            .collect()
+    /// Gives out row groups of the rows that are left, one per month, as many as take up to `room_bytes` of memory
+    /// together, but at least one; none when none is left. Those that are in memory come first. No rows may follow.
+    pub fn drain(&mut self, room_bytes: usize) -> Vec<RowGroup> {
+        self.draining = true;
+        let mut left: Vec<Month> =
+            self.months.iter().filter(|(_, s)| s.waiting_rows() > 0).map(|(m, _)| *m).collect();
+        left.sort_by_key(|month| self.months[month].spilled.is_some());
+        let mut groups: Vec<RowGroup> = Vec::new();
+        let mut bytes = 0;
+        for month in left {
+            let Some(state) = self.months.get_mut(&month) else { continue };
+            bytes += state.waiting_bytes();
+            if bytes > room_bytes && !groups.is_empty() {
+                break;
+            }
+            groups.push(state.issue(month, &self.encoder));
+        }
+        groups
     }
 
-    /// Rows taken but not yet given out: what is held of memory between batches.
+    /// Memory of the rows that were taken and not yet given out, in bytes, about.
     #[must_use]
-    pub fn buffered_rows(&self) -> usize {
-        self.months.values().map(|state| state.buffered_rows).sum()
+    pub fn memory_bytes(&self) -> usize {
+        self.months.values().map(MonthState::memory_bytes).sum()
+    }
+
+    /// Moves rows to disk until those in memory take no more than `room_bytes`.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn spill(&mut self, room_bytes: usize) -> Result<(), WriteError> {
+        let mut bytes = self.memory_bytes();
+        while bytes > room_bytes {
+            let in_memory = self.months.iter_mut().filter(|(_, state)| state.memory_bytes() > 0);
+            let Some((month, state)) = in_memory.min_by_key(|(_, state)| state.touched) else { break };
+            let month = *month;
+            bytes -= state.memory_bytes();
+            let spilled = state.spill(&self.root, &self.encoder);
+            spilled.map_err(|source| WriteError::Spill {
+                device_name: self.device_name.clone(),
+                month,
+                source,
+            })?;
+        }
+        Ok(())
     }
 
     /// Takes an encoded row group and writes what is now in order; row groups may come in any order.
@@ -285,7 +356,9 @@ impl DatasetWriter {
             state.stored_rows += group.rows as u64;
             state.stored += 1;
             file.write(group)?;
-            if file.row_groups < self.row_groups_per_file {
+            // Nothing is left of a month whose last rows were given out.
+            let last = self.draining && state.waiting_rows() == 0 && state.stored == state.issued;
+            if file.row_groups < self.row_groups_per_file && !last {
                 state.open = Some(file);
             } else {
                 state.files.push(file.close()?);
@@ -301,7 +374,7 @@ impl DatasetWriter {
     pub fn finish(self) -> Result<Vec<DataFile>, WriteError> {
         let mut files = Vec::new();
         for (month, mut state) in self.months {
-            let missing = state.issued_rows + state.buffered_rows as u64 - state.stored_rows;
+            let missing = state.issued_rows + state.waiting_rows() as u64 - state.stored_rows;
             if missing > 0 {
                 return Err(WriteError::MissingRows { device_name: self.device_name, month, rows: missing });
             }
@@ -316,28 +389,45 @@ impl DatasetWriter {
 }
 
 impl MonthState {
-    /// Cuts the first `rows` buffered rows off as the month's next row group; there are at least as many.
-    fn issue(&mut self, month: Month, rows: usize, encoder: &Arc<Encoder>) -> RowGroup {
-        let mut frames = Vec::new();
-        let mut wanted = rows;
-        while wanted > 0
-            && let Some(frame) = self.buffered.pop_front()
-        {
-            let height = frame.height();
-            if height <= wanted {
-                wanted -= height;
-                frames.push(frame);
-            } else {
-                frames.push(frame.slice(0, wanted));
-                self.buffered.push_front(frame.slice(wanted as i64, height - wanted));
-                wanted = 0;
-            }
-        }
-        let index = self.issued;
-        self.buffered_rows -= rows;
+    fn waiting_rows(&self) -> usize {
+        self.spilled.as_ref().map_or(0, Spill::rows) + self.in_memory.as_ref().map_or(0, RowBuffer::rows)
+    }
+
+    /// Memory of the rows that wait in memory.
+    fn memory_bytes(&self) -> usize {
+        self.in_memory.as_ref().map_or(0, RowBuffer::memory_bytes)
+    }
+
+    /// Memory that the rows that wait take as a row group.
+    fn waiting_bytes(&self) -> usize {
+        self.memory_bytes() + self.spilled.as_ref().map_or(0, Spill::memory_bytes)
+    }
+
+    fn spill(&mut self, directory: &Path, encoder: &Encoder) -> Result<(), SpillError> {
+        let Some(mut buffer) = self.in_memory.take() else { return Ok(()) };
+        let spilled = match &mut self.spilled {
+            Some(spilled) => spilled,
+            none => none.insert(Spill::create(directory, encoder.waiting_schema())?),
+        };
+        spilled.push(buffer.take())
+    }
+
+    /// Makes all waiting rows the month's next row group.
+    fn issue(&mut self, month: Month, encoder: &Arc<Encoder>) -> RowGroup {
+        let spilled = self.spilled.take();
+        let mut buffer = self.in_memory.take().unwrap_or_else(|| RowBuffer::new(encoder.waiting_schema()));
+        let in_memory_bytes = buffer.memory_bytes();
+        let group = RowGroup {
+            encoder: Arc::clone(encoder),
+            month,
+            index: self.issued,
+            spilled,
+            in_memory: buffer.take(),
+            in_memory_bytes,
+        };
         self.issued += 1;
-        self.issued_rows += rows as u64;
-        RowGroup { encoder: Arc::clone(encoder), month, index, frames, rows }
+        self.issued_rows += group.rows() as u64;
+        group
     }
 }
 
@@ -368,7 +458,7 @@ impl OpenFile {
         // Two dumps of one device would write the same file: that is an error, not a loss of rows.
         let file = fs::OpenOptions::new().write(true).create_new(true).open(&path).map_err(io_error)?;
         let writer = encoder
-            .file_writer(HashingFile::new(file))
+            .file_writer(HashingFile::new(path.clone(), file))
             .map_err(|source| WriteError::Parquet { path: path.clone(), source })?;
         Ok(Self {
             writer,
@@ -389,6 +479,10 @@ impl OpenFile {
             chunk.append_to_row_group(&mut writer).map_err(parquet_error)?;
         }
         writer.close().map_err(parquet_error)?;
+        self.writer
+            .inner_mut()
+            .flush()
+            .map_err(|source| WriteError::Io { path: self.path.clone(), source })?;
         self.rows += group.rows as u64;
         self.row_groups += 1;
         self.content.push(group.rows, &group.blocks);
@@ -420,22 +514,35 @@ impl OpenFile {
     }
 }
 
-/// A file that is hashed while it is written, so that it need not be read again.
+/// A file that is hashed while it is written, so that it need not be read again. Flushing closes it until more is written:
+/// a dump of many years has as many files as months, and a process may not have that many open.
 struct HashingFile {
-    file: BufWriter<fs::File>,
+    path: PathBuf,
+    file: Option<BufWriter<fs::File>>,
     sha256: Sha256,
     bytes: u64,
 }
 
 impl HashingFile {
-    fn new(file: fs::File) -> Self {
-        Self { file: BufWriter::with_capacity(FILE_BUFFER_BYTES, file), sha256: Sha256::new(), bytes: 0 }
+    fn new(path: PathBuf, file: fs::File) -> Self {
+        let file = Some(BufWriter::with_capacity(FILE_BUFFER_BYTES, file));
+        Self { path, file, sha256: Sha256::new(), bytes: 0 }
+    }
+
+    fn open(&mut self) -> io::Result<&mut BufWriter<fs::File>> {
+        match &mut self.file {
+            Some(file) => Ok(file),
+            none => {
+                let file = fs::OpenOptions::new().append(true).open(&self.path)?;
+                Ok(none.insert(BufWriter::with_capacity(FILE_BUFFER_BYTES, file)))
+            }
+        }
     }
 
     /// Makes the file durable and gives its size in bytes and its SHA-256, hexadecimal.
-    fn close(self) -> io::Result<(u64, String)> {
-        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.sync_all()?;
+    fn close(mut self) -> io::Result<(u64, String)> {
+        self.open()?.flush()?;
+        self.open()?.get_ref().sync_all()?;
         Ok((self.bytes, hex(&self.sha256.finalize())))
     }
 }
@@ -447,14 +554,14 @@ impl Write for HashingFile {
     }
 
     fn write_all(&mut self, buffer: &[u8]) -> io::Result<()> {
-        self.file.write_all(buffer)?;
+        self.open()?.write_all(buffer)?;
         self.sha256.update(buffer);
         self.bytes += buffer.len() as u64;
         Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.file.take().map_or(Ok(()), |mut file| file.flush())
     }
 }
 

@@ -12,6 +12,7 @@ use polars_arrow::array::{Array, Utf8ViewArray, View};
 use polars_buffer::Buffer;
 
 use crate::recipe::LookupTable;
+use crate::repair::UNSPECIFIED;
 
 const MILLIS_PER_DAY: i64 = 86_400_000;
 
@@ -54,7 +55,7 @@ pub(crate) fn canonical_ip(
 ) -> PolarsResult<Column> {
     let other = other.str()?;
     let mut values = Values::default();
-    let zeros = values.add("0.0.0.0");
+    let zeros = values.add(UNSPECIFIED);
     let codes = codes(address.str()?, |memo, view, address, row| {
         // The low bit says that the address is unspecified.
         let code = memo.get(view, || {

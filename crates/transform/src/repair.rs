@@ -4,13 +4,17 @@
 //! many values in it differ from the dump. docs/input-format.md has the evidence for each.
 
 use polars::prelude::{
-    DataType, Expr, Int64Chunked, IntoColumn, NewChunkedArray, PlSmallStr, col, lit, when,
+    DataFrame, DataType, Expr, Int64Chunked, IntoColumn, NewChunkedArray, PlSmallStr, PolarsResult, col, lit,
+    when,
 };
 
 use crate::kernels::{AddressRepairs, canonical_ip, canonical_mac, text_field, text_field_of_first};
 
 /// Prefix of columns that hold repaired values beside the raw ones; no raw field starts so.
 pub(crate) const REPAIRED: &str = "repaired:";
+
+/// What `::` opposite an IPv4 address is.
+pub(crate) const UNSPECIFIED: &str = "0.0.0.0";
 
 /// A repair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,28 +102,44 @@ pub(crate) fn repaired_columns(repairs: &[Repair]) -> Vec<Expr> {
     columns
 }
 
-/// How many values a repair changed, as an expression of one row beside [`repaired_columns`].
-pub(crate) fn touched(repair: Repair) -> Expr {
-    let changed = |field: &str| col(field).neq(col(repaired(field)));
-    let sum = |condition: Expr| condition.cast(DataType::Int64).sum();
-    let ends = ["sourceIPv4Address", "destinationIPv4Address"];
+/// How many values a repair changed in a frame with [`repaired_columns`].
+pub(crate) fn touched(repair: Repair, flows: &DataFrame) -> PolarsResult<u64> {
     match repair {
-        Repair::MacTrailingColon => sum(changed("sourceMacAddress")) + sum(changed("destinationMacAddress")),
-        Repair::Ipv6Canonical => {
-            let [a, b] = ends.map(|field| sum(changed(field).and(col(repaired(field)).neq(lit("0.0.0.0")))));
-            a + b
+        Repair::MacTrailingColon => {
+            let [a, b] =
+                ["sourceMacAddress", "destinationMacAddress"].map(|mac| texts_changed(flows, mac, |_| true));
+            Ok(a? + b?)
         }
-        Repair::Ipv4Unspecified => {
-            let [a, b] = ends.map(|field| sum(changed(field).and(col(repaired(field)).eq(lit("0.0.0.0")))));
-            a + b
+        Repair::Ipv6Canonical | Repair::Ipv4Unspecified => {
+            let unspecified = repair == Repair::Ipv4Unspecified;
+            let [a, b] = ["sourceIPv4Address", "destinationIPv4Address"]
+                .map(|address| texts_changed(flows, address, |now| (now == UNSPECIFIED) == unspecified));
+            Ok(a? + b?)
         }
         Repair::DurationMilliseconds => {
-            let [a, b] = ["flowDurationMilliseconds", "reverseFlowDeltaMilliseconds"]
-                .map(|field| sum(col(field).neq(col(repaired(field)) * lit(1000_i64)).fill_null(lit(false))));
-            a + b
+            let [a, b] = ["flowDurationMilliseconds", "reverseFlowDeltaMilliseconds"].map(
+                |field| -> PolarsResult<u64> {
+                    let (written, now) =
+                        (flows.column(field)?.i64()?, flows.column(&repaired(field))?.i64()?);
+                    let changed = written.iter().zip(now.iter()).filter(|(written, now)| {
+                        written.zip(*now).is_some_and(|(written, now)| written != now.wrapping_mul(1000))
+                    });
+                    Ok(changed.count() as u64)
+                },
+            );
+            Ok(a? + b?)
         }
-        Repair::FlowEndReasonClosed => sum(changed("flowEndReason").fill_null(lit(false))),
+        Repair::FlowEndReasonClosed => texts_changed(flows, "flowEndReason", |_| true),
     }
+}
+
+/// How many texts of a field are now another one, of which `counts` holds.
+fn texts_changed(flows: &DataFrame, field: &str, counts: impl Fn(&str) -> bool) -> PolarsResult<u64> {
+    let (written, now) = (flows.column(field)?.str()?, flows.column(&repaired(field))?.str()?);
+    let changed = written.iter().zip(now.iter()).filter(|(written, now)| {
+        written.zip(*now).is_some_and(|(written, now)| written != now && counts(now))
+    });
+    Ok(changed.count() as u64)
 }
 
 /// Milliseconds from a flow's start to its end. Written durations agree with it to a millisecond, in one unit or the

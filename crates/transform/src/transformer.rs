@@ -30,7 +30,6 @@ pub struct Transformer {
     recipe: Recipe,
     output: Vec<Expr>,
     repaired: Vec<Expr>,
-    touched: Vec<Expr>,
     /// Whether a rule looks at a field that is repaired. Otherwise rows are removed first: what is not kept need not be
     /// repaired.
     repair_first: bool,
@@ -42,11 +41,9 @@ impl Transformer {
     /// Prepares a recipe for the dump of a device.
     #[must_use]
     pub fn new(recipe: &Recipe, device: &Device) -> Self {
-        let touched = recipe.repairs.iter().map(|repair| touched(*repair).alias(repair.name())).collect();
         Self {
             output: output_expressions(recipe, &device.name),
             repaired: repaired_columns(&recipe.repairs),
-            touched,
             by_direction: directions_removed(recipe),
             repair_first: recipe.filters.iter().any(|rule| rule.column != DIRECTION),
             recipe: recipe.clone(),
@@ -141,13 +138,8 @@ impl Transformer {
     }
 
     fn derive(&self, repaired: DataFrame) -> PolarsResult<(DataFrame, Vec<u64>)> {
-        let mut repairs = Vec::with_capacity(self.touched.len());
-        if !self.touched.is_empty() {
-            let counts = repaired.clone().lazy().with_optimizations(PLAN).select(&self.touched).collect()?;
-            for count in counts.columns() {
-                repairs.push(count.i64()?.get(0).unwrap_or_default().cast_unsigned());
-            }
-        }
+        let repairs = self.recipe.repairs.iter().map(|repair| touched(*repair, &repaired));
+        let repairs = repairs.collect::<PolarsResult<_>>()?;
         let height = repaired.height();
         let rows = repaired.lazy().with_optimizations(PLAN).select(&self.output).collect()?;
         // A literal alone gives one row, also where there is none.

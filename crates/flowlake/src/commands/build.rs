@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use bytesize::ByteSize;
 use flowlake_ingest::Catalogue;
 use flowlake_partition::manifest::{Manifest, Warning};
 use flowlake_partition::publish::{PublishMode, Staging};
@@ -14,6 +15,7 @@ use flowlake_transform::{FLOW_START, Recipe, Transformer};
 
 use crate::cli::{BuildArgs, ProgressMode, threads};
 use crate::exit::{Exit, Failure};
+use crate::pipeline::memory::MemoryPlan;
 use crate::pipeline::plan::plan;
 use crate::pipeline::{commit, pool};
 use crate::progress::Progress;
@@ -27,6 +29,7 @@ pub(crate) struct Request<'a> {
     pub(crate) output: &'a Path,
     pub(crate) devices: &'a [String],
     pub(crate) jobs: usize,
+    pub(crate) memory_limit: Option<ByteSize>,
     pub(crate) mode: PublishMode,
     pub(crate) strict: bool,
     pub(crate) progress: ProgressMode,
@@ -42,6 +45,7 @@ pub(crate) fn run(args: &BuildArgs) -> Result<Exit, Failure> {
         output: &args.output,
         devices: &args.device,
         jobs: threads(args.jobs),
+        memory_limit: args.memory_limit,
         mode: if args.replace { PublishMode::Replace } else { PublishMode::Fresh },
         strict: args.strict,
         progress: args.progress,
@@ -60,6 +64,7 @@ pub(crate) struct Summary {
 /// Builds and publishes a lake.
 pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
     let interrupted = interruption()?;
+    let memory = MemoryPlan::new(request.memory_limit, request.jobs)?;
     let recipe = request.recipe;
     let columns = Transformer::columns(recipe);
     let table = TableSchema::new(commit::table_columns(&columns), FLOW_START)
@@ -92,6 +97,7 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
             writer,
             root: staging.root(),
             jobs: request.jobs,
+            memory,
             interrupted,
             progress: &progress,
         },

@@ -48,6 +48,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
         output: &lake,
         devices: &[],
         jobs,
+        memory_limit: None,
         mode: PublishMode::Fresh,
         strict: true,
         progress: ProgressMode::None,

@@ -13,6 +13,8 @@ use super::task::{Processed, TaskSink};
 
 /// Chunks that wait to be processed before reading stops being urgent.
 const READ_AHEAD: usize = 2;
+/// Chunks a lane may have in flight whatever the others have, so that each gets on.
+pub(crate) const OWN_CHUNKS: usize = 2;
 
 /// The state of one dump.
 pub(crate) struct Lane {
@@ -34,21 +36,34 @@ pub(crate) struct Lane {
     pub(crate) row_groups: VecDeque<RowGroup>,
     /// Row groups made whose bytes were not stored yet, wherever they are.
     pub(crate) unstored: usize,
+    /// Memory of the row groups that are not encoded yet.
+    pub(crate) given_out_bytes: usize,
+    /// Memory of the rows that are in no row group yet.
+    waiting_bytes: usize,
     pub(crate) encoded: Vec<EncodedRowGroup>,
     pub(crate) drained: bool,
-    pub(crate) finished: bool,
-    /// Memory of chunks that were processed, to be used again.
-    pub(crate) buffers: Vec<Vec<u8>>,
+    finished: bool,
+}
+
+/// What a lane may add to what is in memory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// Chunks, beside the [`OWN_CHUNKS`] that every lane may have.
+    pub(crate) chunks: usize,
+    /// Rows that wait for their row group or to be encoded, in bytes, all together.
+    pub(crate) row_bytes: usize,
 }
 
 /// Something a thread can do for a lane. What it needs was taken out of the lane.
 pub(crate) enum Work {
     Read(Box<DumpReader>, Vec<u8>),
     Process(u64, Chunk),
-    Take(Box<TaskSink>, Box<Processed>),
+    /// With the memory that rows may take afterwards.
+    Take(Box<TaskSink>, Box<Processed>, usize),
     Encode(RowGroup),
     Store(Box<TaskSink>, Vec<EncodedRowGroup>),
-    Drain(Box<TaskSink>),
+    /// With the memory that may be given out.
+    Drain(Box<TaskSink>, usize),
     Finish(Box<TaskSink>),
 }
 
@@ -65,32 +80,43 @@ impl Lane {
             sink: Some(Box::new(sink)),
             row_groups: VecDeque::new(),
             unstored: 0,
+            given_out_bytes: 0,
+            waiting_bytes: 0,
             encoded: Vec::new(),
             drained: false,
             finished: false,
-            buffers: Vec::new(),
         }
     }
 
+    /// Puts the sink back, with the row groups it gave out.
+    pub(crate) fn give_out(&mut self, groups: Vec<RowGroup>, sink: Box<TaskSink>) {
+        self.unstored += groups.len();
+        self.given_out_bytes += groups.iter().map(RowGroup::memory_bytes).sum::<usize>();
+        self.row_groups.extend(groups);
+        self.waiting_bytes = sink.memory_bytes();
+        self.sink = Some(sink);
+    }
+
     /// The most useful thing to do now: what frees memory first, then what keeps the serial stage busy.
-    pub(crate) fn next_work(&mut self, max_in_flight: usize, max_unstored: usize) -> Option<Work> {
+    pub(crate) fn next_work(&mut self, room: Room, buffers: &mut Vec<Vec<u8>>) -> Option<Work> {
         if !self.encoded.is_empty()
             && let Some(sink) = self.sink.take()
         {
             return Some(Work::Store(sink, std::mem::take(&mut self.encoded)));
         }
-        // Rows are not taken while many row groups wait to be encoded: they are the largest thing in memory.
-        if self.unstored < max_unstored
+        // Rather than moving rows to disk, wait for those that are being encoded.
+        let room_bytes = room.row_bytes.saturating_sub(self.given_out_bytes);
+        if (self.given_out_bytes == 0 || self.waiting_bytes < room_bytes)
             && self.processed.contains_key(&self.next_taken)
             && let Some(sink) = self.sink.take()
         {
             let processed = self.processed.remove(&self.next_taken);
             self.next_taken += 1;
             self.in_flight -= 1;
-            return processed.map(|processed| Work::Take(sink, processed));
+            return processed.map(|processed| Work::Take(sink, processed, room_bytes));
         }
         let read_urgent = self.chunks.len() < READ_AHEAD;
-        if read_urgent && let Some(work) = self.read(max_in_flight) {
+        if read_urgent && let Some(work) = self.read(room, buffers) {
             return Some(work);
         }
         if let Some(group) = self.row_groups.pop_front() {
@@ -99,26 +125,29 @@ impl Lane {
         if let Some((number, chunk)) = self.chunks.pop_front() {
             return Some(Work::Process(number, chunk));
         }
-        if let Some(work) = self.read(max_in_flight) {
+        if let Some(work) = self.read(room, buffers) {
             return Some(work);
         }
-        if self.read_to_end && self.in_flight == 0 && self.unstored == 0 && !self.finished {
-            let sink = self.sink.take()?;
-            if self.drained {
+        if self.read_to_end && self.in_flight == 0 && !self.finished {
+            if !self.drained
+                && (self.given_out_bytes == 0 || room_bytes > 0 && self.waiting_bytes <= room_bytes)
+            {
+                return self.sink.take().map(|sink| Work::Drain(sink, room_bytes));
+            }
+            if self.drained && self.unstored == 0 {
+                let sink = self.sink.take()?;
                 self.finished = true;
                 return Some(Work::Finish(sink));
             }
-            self.drained = true;
-            return Some(Work::Drain(sink));
         }
         None
     }
 
-    fn read(&mut self, max_in_flight: usize) -> Option<Work> {
-        if self.read_to_end || self.in_flight >= max_in_flight {
+    fn read(&mut self, room: Room, buffers: &mut Vec<Vec<u8>>) -> Option<Work> {
+        if self.read_to_end || self.in_flight >= OWN_CHUNKS && room.chunks == 0 {
             return None;
         }
         let reader = self.reader.take()?;
-        Some(Work::Read(reader, self.buffers.pop().unwrap_or_default()))
+        Some(Work::Read(reader, buffers.pop().unwrap_or_default()))
     }
 }

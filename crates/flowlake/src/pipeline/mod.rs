@@ -6,6 +6,7 @@
 
 pub(crate) mod commit;
 pub(crate) mod lane;
+pub(crate) mod memory;
 pub(crate) mod plan;
 pub(crate) mod pool;
 pub(crate) mod task;

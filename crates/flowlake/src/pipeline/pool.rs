@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use flowlake_ingest::{Catalogue, DumpReader};
+use flowlake_partition::RowGroup;
 use flowlake_partition::table::TableSchema;
 use flowlake_partition::writer::WriterOptions;
 use flowlake_transform::Recipe;
 
-use super::lane::{Lane, Work};
+use super::lane::{Lane, Room, Work};
+use super::memory::MemoryPlan;
 use super::plan::Task;
 use super::task::{Fragment, Stages, TaskSink};
 use crate::exit::{Exit, Failure};
@@ -28,6 +30,7 @@ pub(crate) struct Build<'a> {
     /// Where files are written.
     pub(crate) root: &'a Path,
     pub(crate) jobs: usize,
+    pub(crate) memory: MemoryPlan,
     pub(crate) interrupted: &'static AtomicBool,
     pub(crate) progress: &'a Progress,
 }
@@ -39,6 +42,8 @@ struct State {
     lanes: Vec<Option<Lane>>,
     /// Tasks being begun or in work.
     open: usize,
+    /// Memory of chunks that were processed, to be used again.
+    buffers: Vec<Vec<u8>>,
     fragments: Vec<Option<Fragment>>,
     failure: Option<Failure>,
 }
@@ -75,6 +80,7 @@ pub(crate) fn run(build: &Build<'_>, tasks: &[Task]) -> Result<Vec<Fragment>, Fa
             waiting,
             lanes: tasks.iter().map(|_| None).collect(),
             open: 0,
+            buffers: Vec::new(),
             fragments: tasks.iter().map(|_| None).collect(),
             failure: None,
         }),
@@ -123,13 +129,19 @@ impl Pool<'_> {
     /// Waits for something to do.
     fn next(&self) -> Next {
         let jobs = self.build.jobs;
-        let mut state = self.lock();
+        let mut guard = self.lock();
         loop {
+            let state = &mut *guard;
             if state.failure.is_some() || self.build.interrupted.load(Ordering::Relaxed) {
                 return Next::Stop;
             }
+            let in_flight: usize = state.lanes.iter().flatten().map(|lane| lane.in_flight).sum();
+            let room = Room {
+                chunks: self.build.memory.chunks.saturating_sub(in_flight),
+                row_bytes: self.build.memory.row_bytes / state.open.max(1),
+            };
             for (i, lane) in state.lanes.iter_mut().enumerate() {
-                if let Some(work) = lane.as_mut().and_then(|lane| lane.next_work(jobs + 2, jobs + 1)) {
+                if let Some(work) = lane.as_mut().and_then(|lane| lane.next_work(room, &mut state.buffers)) {
                     return Next::Work(i, work);
                 }
             }
@@ -145,9 +157,9 @@ impl Pool<'_> {
             // A signal handler cannot notify: look up now and then.
             let (again, _) = self
                 .changed
-                .wait_timeout(state, std::time::Duration::from_millis(100))
+                .wait_timeout(guard, std::time::Duration::from_millis(100))
                 .unwrap_or_else(PoisonError::into_inner);
-            state = again;
+            guard = again;
         }
     }
 
@@ -187,23 +199,26 @@ impl Pool<'_> {
             }
             Work::Process(number, chunk) => {
                 let processed = self.stages[i].process(&chunk)?;
-                self.with_lane(i, |lane| {
+                let mut state = self.lock();
+                state.buffers.push(chunk.into_buffer());
+                if let Some(lane) = &mut state.lanes[i] {
                     lane.processed.insert(number, Box::new(processed));
-                    lane.buffers.push(chunk.into_buffer());
-                });
+                }
             }
-            Work::Take(mut sink, processed) => {
+            Work::Take(mut sink, processed, room_bytes) => {
                 let groups = sink.accept(*processed)?;
+                let given_out: usize = groups.iter().map(RowGroup::memory_bytes).sum();
+                sink.spill(room_bytes.saturating_sub(given_out))?;
                 self.build.progress.flows(i, sink.flows_read());
-                self.with_lane(i, |lane| {
-                    lane.unstored += groups.len();
-                    lane.row_groups.extend(groups);
-                    lane.sink = Some(sink);
-                });
+                self.with_lane(i, |lane| lane.give_out(groups, sink));
             }
             Work::Encode(group) => {
+                let bytes = group.memory_bytes();
                 let encoded = group.encode().map_err(|error| Failure::new(Exit::Output, error))?;
-                self.with_lane(i, |lane| lane.encoded.push(encoded));
+                self.with_lane(i, |lane| {
+                    lane.encoded.push(encoded);
+                    lane.given_out_bytes -= bytes;
+                });
             }
             Work::Store(mut sink, groups) => {
                 let stored = groups.len();
@@ -215,12 +230,11 @@ impl Pool<'_> {
                     lane.sink = Some(sink);
                 });
             }
-            Work::Drain(mut sink) => {
-                let groups = sink.drain();
+            Work::Drain(mut sink, room_bytes) => {
+                let groups = sink.drain(room_bytes);
                 self.with_lane(i, |lane| {
-                    lane.unstored += groups.len();
-                    lane.row_groups.extend(groups);
-                    lane.sink = Some(sink);
+                    lane.drained = groups.is_empty();
+                    lane.give_out(groups, sink);
                 });
             }
             Work::Finish(sink) => {

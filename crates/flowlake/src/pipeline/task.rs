@@ -196,9 +196,20 @@ impl TaskSink {
         Ok(self.writer.append(processed.parts)?)
     }
 
-    /// The row groups that are not full, once every chunk was taken.
-    pub(crate) fn drain(&mut self) -> Vec<RowGroup> {
-        self.writer.drain()
+    /// The row groups that are not full, once every chunk was taken: as many as take up to `room_bytes`; none when none
+    /// is left.
+    pub(crate) fn drain(&mut self, room_bytes: usize) -> Vec<RowGroup> {
+        self.writer.drain(room_bytes)
+    }
+
+    /// Memory of the rows taken that are in no row group yet, in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.writer.memory_bytes()
+    }
+
+    /// Moves rows to disk until those in memory take no more than this.
+    pub(crate) fn spill(&mut self, room_bytes: usize) -> Result<(), Failure> {
+        Ok(self.writer.spill(room_bytes)?)
     }
 
     pub(crate) fn store(&mut self, group: EncodedRowGroup) -> Result<(), Failure> {

@@ -121,12 +121,15 @@ impl Columns {
         let buffer = interner.into_buffer();
         let mut columns = Vec::with_capacity(FIELD_COUNT + 1);
         let mut texts = texts.into_iter();
-        for (i, (field, numbers)) in FIELDS.iter().zip(numbers).enumerate() {
+        for (i, (field, mut numbers)) in FIELDS.iter().zip(numbers).enumerate() {
+            // Columns may wait long for their row group; the room for flows without a row must not wait with them.
+            numbers.shrink_to_fit();
             let validity = (in_all >> i & 1 == 0)
                 .then(|| Bitmap::from_trusted_len_iter(present.iter().map(|bits| bits >> i & 1 == 1)));
             let name = PlSmallStr::from_static(field.name);
             let array = if field.kind.is_text() {
-                let views = texts.next().unwrap_or_default();
+                let mut views = texts.next().unwrap_or_default();
+                views.shrink_to_fit();
                 Utf8ViewArray::try_new(
                     ArrowDataType::Utf8View,
                     views.into(),

@@ -49,12 +49,14 @@ fn read_back(root: &Path, file: &DataFile) -> SerializedFileReader<File> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
-    /// Frames cut anywhere, in chunks cut anywhere, encoded in any order by any thread, stored in any order.
+    /// Frames cut anywhere, in chunks cut anywhere, waiting in memory or on disk, encoded in any order by any thread, stored
+    /// in any order.
     #[test]
     fn bytes_depend_on_the_rows_alone(
         rows in 0usize..4 * GROUP,
         mut cuts in prop::collection::vec(0.0f64..1.0, 0..12),
         order in any::<u64>(),
+        rooms in prop::collection::vec(prop::sample::select(vec![0, 1 << 20, usize::MAX]), 7),
         rows_per_file in prop::sample::select(vec![1u64, 2 * GROUP as u64, 10_000_000]),
     ) {
         let options = WriterOptions { rows_per_file, ..WriterOptions::default() };
@@ -69,7 +71,7 @@ proptest! {
             .expect("valid options");
         let mut groups = Vec::new();
         let mut start = 0;
-        for pair in cuts.chunks(2) {
+        for (pair, room) in cuts.chunks(2).zip(rooms.into_iter().cycle()) {
             // One frame of two chunks, or of one.
             let mut piece = DataFrame::empty();
             for cut in pair {
@@ -79,8 +81,16 @@ proptest! {
                 start = end;
             }
             groups.extend(writer.append(parts(piece)).expect("it fits"));
+            writer.spill(room).expect("there is room on disk");
+            prop_assert!(writer.memory_bytes() <= room);
         }
-        groups.extend(writer.drain());
+        loop {
+            let more = writer.drain(1 << 20);
+            if more.is_empty() {
+                break;
+            }
+            groups.extend(more);
+        }
         let mut encoded: Vec<EncodedRowGroup> = std::thread::scope(|scope| {
             let threads: Vec<_> = groups.into_iter().map(|group| scope.spawn(|| group.encode())).collect();
             threads.into_iter().map(|t| t.join().expect("no panic").expect("it encodes")).collect()
@@ -196,7 +206,7 @@ fn rows_that_do_not_fit_are_refused() {
 
     let august = "2019-08".parse().expect("a month");
     writer.append(vec![(august, frame(0, 10))]).expect("its columns fit");
-    let error = writer.drain().remove(0).encode().expect_err("its month does not");
+    let error = writer.drain(usize::MAX).remove(0).encode().expect_err("its month does not");
     assert!(matches!(error, EncodeError::WrongMonth { .. }), "{error:?}");
     assert!(matches!(writer.append(vec![]), Err(WriteError::AppendAfterDrain { .. })));
     assert!(matches!(writer.finish(), Err(WriteError::MissingRows { rows: 10, .. })));
@@ -226,7 +236,7 @@ fn frame_of_another_month() -> RowGroup {
     let root = tempfile::tempdir().expect("a directory");
     let mut writer = writer(root.path());
     writer.append(parts(frame(0, 10))).expect("it fits");
-    writer.drain().remove(0)
+    writer.drain(usize::MAX).remove(0)
 }
 
 #[test]
@@ -256,7 +266,7 @@ fn two_dumps_of_one_device_do_not_overwrite_each_other() {
     testing::write(root.path(), "echo", &[frame(0, 10)], &WriterOptions::default());
     let mut second = writer(root.path());
     second.append(parts(frame(0, 10))).expect("it fits");
-    let group = second.drain().remove(0).encode().expect("it encodes");
+    let group = second.drain(usize::MAX).remove(0).encode().expect("it encodes");
     let error = second.store(group).expect_err("the file is there");
     assert!(matches!(&error, WriteError::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists));
 }
