@@ -33,10 +33,12 @@ pub enum SelectionError {
         known: Vec<String>,
     },
     /// Each value is known, but nothing is of all kinds at once.
-    #[error("the lake has no rows that are {asked_for} at once")]
+    #[error("the lake has no rows of {asked_for} together")]
     Nothing {
         /// What was asked for, in words.
         asked_for: String,
+        /// Months in which there are rows of the classes and devices asked for.
+        months: Vec<String>,
     },
     /// The manifest lists something that is no data file.
     #[error("the manifest is damaged")]
@@ -101,11 +103,11 @@ pub fn select<'a>(
             return Err(SelectionError::Unknown { kind, value: value.clone(), known });
         }
     }
-    let selected = |file: &&DataFile| {
-        kinds.iter().all(|(_, values, of_file)| {
-            values.is_empty() || values.iter().any(|value| value == of_file(file))
-        })
+    let matches = |file: &DataFile, values: &[String], of_file: fn(&DataFile) -> &str| {
+        values.is_empty() || values.iter().any(|value| value == of_file(file))
     };
+    let selected =
+        |file: &&DataFile| kinds.iter().all(|(_, values, of_file)| matches(file, values, *of_file));
 
     let mut outputs: BTreeMap<(&str, &str), BTreeMap<&str, &DataFile>> = BTreeMap::new();
     for file in manifest.files.iter().filter(selected) {
@@ -119,7 +121,7 @@ pub fn select<'a>(
     let asked_for: Vec<String> = kinds
         .iter()
         .filter(|(_, values, _)| !values.is_empty())
-        .map(|(kind, values, _)| format!("of {kind} {}", values.join(" or ")))
+        .map(|(kind, values, _)| format!("{kind} {}", values.join(" or ")))
         .collect();
     if asked_for.is_empty() {
         let (total, listed) = (manifest.totals.rows, manifest.files.iter().map(|file| file.rows).sum());
@@ -127,7 +129,16 @@ pub fn select<'a>(
             return Err(SelectionError::Totals { total, listed });
         }
     } else if outputs.is_empty() {
-        return Err(SelectionError::Nothing { asked_for: asked_for.join(", ") });
+        let in_other_months = |file: &&DataFile| {
+            let [class, _, device] = kinds;
+            [class, device].into_iter().all(|(_, values, of_file)| matches(file, values, of_file))
+        };
+        let months: BTreeSet<&str> =
+            manifest.files.iter().filter(in_other_months).map(|file| file.month.as_str()).collect();
+        return Err(SelectionError::Nothing {
+            asked_for: asked_for.join(", "),
+            months: months.into_iter().map(str::to_owned).collect(),
+        });
     }
     let output = |((device, month), data_files): (_, BTreeMap<_, _>)| OutputFile {
         device,

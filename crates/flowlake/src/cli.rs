@@ -180,7 +180,7 @@ Files are named <device>_<month>.csv and the like. Without --class, --month and 
 
 Examples:
   flowlake export lake --format csv --output flows/
-  flowlake export lake --format ndjson --compression gzip --month 2019-07 --month 2019-08 --output flows/
+  flowlake export lake --format ndjson --compression gzip --month 2019-07 --output flows/
   flowlake export lake --format arrow --compression zstd --class smartSpeaker --output speakers/")]
 pub(crate) struct ExportArgs {
     /// The lake

@@ -123,9 +123,11 @@ impl From<SelectionError> for Failure {
                 (Exit::Usage, Some(format!("{plural} are: {}", known.join(", "))))
             }
             SelectionError::Unknown { .. } => (Exit::Usage, Some("the lake has no rows at all".to_owned())),
+            SelectionError::Nothing { months, .. } if !months.is_empty() => {
+                (Exit::Usage, Some(format!("there are such rows in these months: {}", months.join(", "))))
+            }
             SelectionError::Nothing { .. } => {
-                let hint = "`flowlake inspect` lists which classes there are in which months, and devices with their classes";
-                (Exit::Usage, Some(hint.to_owned()))
+                (Exit::Usage, Some("no device asked for is of a class asked for".to_owned()))
             }
             _ => (Exit::Input, None),
         };
