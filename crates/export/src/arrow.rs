@@ -63,19 +63,16 @@ impl ArrowWriter {
     }
 
     pub(crate) fn write(&mut self, rows: &RecordBatch, partition: Partition<'_>) -> io::Result<()> {
-        let count = rows.num_rows();
-        if count > 1 && rows.columns().iter().any(|values| text_bytes(values) > MOST_TEXT_BYTES) {
-            let half = count / 2;
-            self.write(&rows.slice(0, half), partition)?;
-            return self.write(&rows.slice(half, count - half), partition);
+        for piece in pieces(rows.clone(), MOST_TEXT_BYTES) {
+            let columns = piece.columns().iter().map(plain);
+            let partition = partition.values().map(|value| -> ArrayRef {
+                Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, piece.num_rows())))
+            });
+            let columns = columns.chain(partition).collect();
+            let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(to_io)?;
+            self.writer.write(&batch).map_err(to_io)?;
         }
-        let columns = rows.columns().iter().map(plain);
-        let partition = partition.values().map(|value| -> ArrayRef {
-            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, count)))
-        });
-        let columns = columns.chain(partition).collect();
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(to_io)?;
-        self.writer.write(&batch).map_err(to_io)
+        Ok(())
     }
 
     pub(crate) fn finish(mut self) -> io::Result<u64> {
@@ -84,6 +81,17 @@ impl ArrowWriter {
         let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         Ok(file.metadata()?.len())
     }
+}
+
+/// Rows cut into halves until no column of a piece has more text than this, or a piece is a single row.
+fn pieces(rows: RecordBatch, most_text_bytes: usize) -> Vec<RecordBatch> {
+    let count = rows.num_rows();
+    if count < 2 || rows.columns().iter().all(|values| text_bytes(values) <= most_text_bytes) {
+        return vec![rows];
+    }
+    let half = count / 2;
+    let halves = [rows.slice(0, half), rows.slice(half, count - half)];
+    halves.into_iter().flat_map(|half| pieces(half, most_text_bytes)).collect()
 }
 
 /// Bytes of text in a column, 0 if it has none.
@@ -105,5 +113,33 @@ fn to_io(error: ArrowError) -> io::Error {
     match error {
         ArrowError::IoError(_, source) => source,
         other => io::Error::other(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::{Int32Array, StringViewArray};
+
+    #[test]
+    fn rows_with_too_much_text_for_one_batch_are_cut_in_order() {
+        let texts: Vec<String> = (0..100).map(|i| "x".repeat(i % 13)).collect();
+        let columns: [(&str, ArrayRef); 2] = [
+            ("number", Arc::new(Int32Array::from_iter_values(0..100))),
+            ("text", Arc::new(texts.iter().map(Some).collect::<StringViewArray>())),
+        ];
+        let rows = RecordBatch::try_from_iter(columns).expect("a batch");
+        assert_eq!(pieces(rows.clone(), usize::MAX), std::slice::from_ref(&rows));
+        for most in [0, 11, 12, 50, 300] {
+            let pieces = pieces(rows.clone(), most);
+            assert!(pieces.len() > 1);
+            let mut next = 0;
+            for piece in pieces {
+                assert!(piece.num_rows() == 1 || text_bytes(piece.column(1)) <= most);
+                assert_eq!(piece, rows.slice(next, piece.num_rows()));
+                next += piece.num_rows();
+            }
+            assert_eq!(next, 100);
+        }
     }
 }

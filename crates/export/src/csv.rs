@@ -29,7 +29,7 @@ impl Dialect for Csv {
 
     fn text(text: &str, out: &mut Vec<u8>) {
         let special = |byte: &u8| matches!(byte, b'"' | b',' | b'\n' | b'\r');
-        if !text.is_empty() && !text.as_bytes().iter().any(|byte| special(byte)) {
+        if !text.is_empty() && !text.as_bytes().iter().any(special) {
             out.extend_from_slice(text.as_bytes());
             return;
         }

@@ -3,7 +3,7 @@
 //! Data sets of flows have been handed out as such files, and tools that read nothing else are not going away. An export
 //! is made from a lake and never the other way round: what it cannot say (the manifest, digests, units) stays behind.
 //!
-//! [`select`] tells which data files become which files, [`export`] writes them into a directory. Both only read the lake.
+//! [`select()`] tells which data files become which files, [`export`] writes them into a directory. Both only read the lake.
 //! Rows are proved against the manifest while they are read (`flowlake_partition::scan`), because whoever gets an export
 //! has nothing to prove them with.
 

@@ -82,6 +82,20 @@ impl OutputFile<'_> {
     }
 }
 
+/// Values of one kind that are asked for.
+#[derive(Clone, Copy)]
+struct Filter<'a> {
+    kind: &'static str,
+    values: &'a [String],
+    of_file: fn(&DataFile) -> &str,
+}
+
+impl Filter<'_> {
+    fn holds(&self, file: &DataFile) -> bool {
+        self.values.is_empty() || self.values.iter().any(|value| value == (self.of_file)(file))
+    }
+}
+
 /// The files that a selection of a lake becomes, ordered by device, then month. A lake without rows becomes none.
 ///
 /// # Errors
@@ -90,27 +104,20 @@ pub fn select<'a>(
     manifest: &'a Manifest,
     selection: &Selection,
 ) -> Result<Vec<OutputFile<'a>>, SelectionError> {
-    let Selection { classes, months, devices } = selection;
-    let kinds: [(&'static str, &[String], fn(&DataFile) -> &str); 3] = [
-        ("class", classes, |file| &file.device_class),
-        ("month", months, |file| &file.month),
-        ("device", devices, |file| &file.device_name),
-    ];
-    for (kind, values, of_file) in kinds {
+    let class = Filter { kind: "class", values: &selection.classes, of_file: |file| &file.device_class };
+    let month = Filter { kind: "month", values: &selection.months, of_file: |file| &file.month };
+    let device = Filter { kind: "device", values: &selection.devices, of_file: |file| &file.device_name };
+    let filters = [class, month, device];
+    for Filter { kind, values, of_file } in filters {
         let known: BTreeSet<&str> = manifest.files.iter().map(of_file).collect();
         if let Some(value) = values.iter().find(|value| !known.contains(value.as_str())) {
             let known = known.into_iter().map(str::to_owned).collect();
             return Err(SelectionError::Unknown { kind, value: value.clone(), known });
         }
     }
-    let matches = |file: &DataFile, values: &[String], of_file: fn(&DataFile) -> &str| {
-        values.is_empty() || values.iter().any(|value| value == of_file(file))
-    };
-    let selected =
-        |file: &&DataFile| kinds.iter().all(|(_, values, of_file)| matches(file, values, *of_file));
 
     let mut outputs: BTreeMap<(&str, &str), BTreeMap<&str, &DataFile>> = BTreeMap::new();
-    for file in manifest.files.iter().filter(selected) {
+    for file in manifest.files.iter().filter(|file| filters.iter().all(|filter| filter.holds(file))) {
         check_path(file)?;
         let data_files = outputs.entry((&file.device_name, &file.month)).or_default();
         // Numbers have five digits, so files of one device and month are in their order by path.
@@ -118,10 +125,10 @@ pub fn select<'a>(
             return Err(SelectionError::Duplicate { path: file.path.clone() });
         }
     }
-    let asked_for: Vec<String> = kinds
+    let asked_for: Vec<String> = filters
         .iter()
-        .filter(|(_, values, _)| !values.is_empty())
-        .map(|(kind, values, _)| format!("{kind} {}", values.join(" or ")))
+        .filter(|filter| !filter.values.is_empty())
+        .map(|filter| format!("{} {}", filter.kind, filter.values.join(" or ")))
         .collect();
     if asked_for.is_empty() {
         let (total, listed) = (manifest.totals.rows, manifest.files.iter().map(|file| file.rows).sum());
@@ -129,12 +136,8 @@ pub fn select<'a>(
             return Err(SelectionError::Totals { total, listed });
         }
     } else if outputs.is_empty() {
-        let in_other_months = |file: &&DataFile| {
-            let [class, _, device] = kinds;
-            [class, device].into_iter().all(|(_, values, of_file)| matches(file, values, of_file))
-        };
-        let months: BTreeSet<&str> =
-            manifest.files.iter().filter(in_other_months).map(|file| file.month.as_str()).collect();
+        let of_other_months = manifest.files.iter().filter(|file| class.holds(file) && device.holds(file));
+        let months: BTreeSet<&str> = of_other_months.map(|file| file.month.as_str()).collect();
         return Err(SelectionError::Nothing {
             asked_for: asked_for.join(", "),
             months: months.into_iter().map(str::to_owned).collect(),
