@@ -2,22 +2,21 @@
 //! `tests/interop` is for.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Command;
 
 use fs_err as fs;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::support::exported::{Row, csv_rows, ndjson_rows, spelled, types};
 use super::support::{
-    DEVICE_MAC, DumpText, Flow, Lake, OTHER_MAC, Program, ROUTER_MAC, World, catalogue, device, pack, tree,
-    wait_for,
+    DEVICE_MAC, DumpText, Flow, Lake, OTHER_MAC, Program, ROUTER_MAC, World, catalogue, device, pack,
+    skipped, tree, wait_for,
 };
 
 /// The recipe that ships.
 const FLOWS: &str = include_str!("../../config/recipes/flows.toml");
-
-type Row = Map<String, Value>;
 
 impl World {
     /// `flowlake export` of the lake here to `out`.
@@ -85,106 +84,6 @@ fn odd_world(flows: impl IntoIterator<Item = Flow>) -> World {
     fs::write(world.path("recipe.toml"), odd_recipe()).expect("it is written");
     world.build().arg("--recipe").arg(world.path("recipe.toml")).run().expect_code(0);
     world
-}
-
-fn unpack(name: &str, bytes: &[u8]) -> Vec<u8> {
-    let mut text = Vec::new();
-    if name.ends_with(".gz") {
-        flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut text).expect("gzip");
-    } else if name.ends_with(".zst") {
-        zstd::Decoder::new(bytes).and_then(|mut frame| frame.read_to_end(&mut text)).expect("zstd");
-    } else {
-        text = bytes.to_vec();
-    }
-    text
-}
-
-/// A CSV reader that knows null from empty text: fields of a record, `None` where there is nothing at all.
-fn parse_csv(text: &str) -> Vec<Vec<Option<String>>> {
-    let mut records = Vec::new();
-    let mut chars = text.chars().peekable();
-    while chars.peek().is_some() {
-        let mut record = Vec::new();
-        loop {
-            let mut field = None;
-            if chars.next_if_eq(&'"').is_some() {
-                let mut quoted = String::new();
-                while let Some(char) = chars.next() {
-                    if char != '"' || chars.next_if_eq(&'"').is_some() {
-                        quoted.push(char);
-                    } else {
-                        break;
-                    }
-                }
-                field = Some(quoted);
-            } else {
-                while let Some(char) = chars.next_if(|char| !matches!(char, ',' | '\n')) {
-                    field.get_or_insert_default().push(char);
-                }
-            }
-            record.push(field);
-            match chars.next() {
-                Some(',') => {}
-                Some('\n') => break,
-                other => panic!("{other:?} behind a field"),
-            }
-        }
-        records.push(record);
-    }
-    records
-}
-
-/// Types of all columns of an export, by name, as the manifest has them.
-fn types(lake: &Lake) -> Vec<(String, String)> {
-    let schema = &lake.manifest["schema"];
-    let columns = ["columns", "partitionBy"].map(|list| schema[list].as_array().expect("a list"));
-    let text = |column: &Value, key: &str| column[key].as_str().expect("text").to_owned();
-    columns.into_iter().flatten().map(|column| (text(column, "name"), text(column, "type"))).collect()
-}
-
-/// Rows of a CSV file, with numbers as numbers.
-fn csv_rows(lake: &Lake, name: &str, bytes: &[u8]) -> Vec<Row> {
-    let text = String::from_utf8(unpack(name, bytes)).expect("UTF-8");
-    let types = types(lake);
-    let mut records = parse_csv(&text).into_iter();
-    let header: Vec<String> = records.next().expect("a header").into_iter().flatten().collect();
-    assert_eq!(header, types.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>());
-    let row = |record: Vec<Option<String>>| {
-        assert_eq!(record.len(), types.len());
-        let value = |(name, kind): &(String, String), field: Option<String>| {
-            let value = match (field, kind.as_str()) {
-                (None, _) => Value::Null,
-                (Some(text), "int32" | "int64") => json!(text.parse::<i64>().expect("an integer")),
-                (Some(text), "float64") => json!(text.parse::<f64>().expect("a number")),
-                (Some(text), _) => json!(text),
-            };
-            (name.clone(), value)
-        };
-        types.iter().zip(record).map(|(column, field)| value(column, field)).collect()
-    };
-    records.map(row).collect()
-}
-
-fn ndjson_rows(lake: &Lake, name: &str, bytes: &[u8]) -> Vec<Row> {
-    let text = String::from_utf8(unpack(name, bytes)).expect("UTF-8");
-    assert!(text.ends_with("}\n"));
-    let rows: Vec<Row> = text.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
-    assert!(rows.iter().all(|row| row.len() == types(lake).len()));
-    rows
-}
-
-/// `2019-06-25T08:36:29.747Z`, of milliseconds since 1970; spelled by Polars.
-fn spelled(millis: i64, kind: &str) -> String {
-    use polars::prelude::{AnyValue, TimeUnit};
-    match kind {
-        "date" => AnyValue::Date(i32::try_from(millis).expect("days")).to_string(),
-        _ => {
-            let text = AnyValue::Datetime(millis, TimeUnit::Milliseconds, None).to_string();
-            let (date, time) = text.split_once(' ').expect("a date and a time");
-            let (time, fraction) = time.split_once('.').unwrap_or((time, ""));
-            format!("{date}T{time}.{:0<3}Z", &fraction[..fraction.len().min(3)])
-        }
-    }
 }
 
 /// What an export of the whole lake has to hold: rows by device and month, dates and times spelled.
@@ -549,6 +448,31 @@ fn no_name_in_a_manifest_leads_out_of_the_lake_or_the_export() {
     assert!(stderr.contains("the manifest says deviceName ../../secret"), "{stderr}");
 }
 
+#[test]
+fn an_output_that_cannot_be_written_to_its_end_leaves_nothing() {
+    let world = world();
+    for (format, extension) in [("csv", ".csv"), ("ndjson", ".ndjson"), ("arrow", ".arrow")] {
+        // 8 blocks are 4 or 8 KiB, depending on the shell. The signal is ignored, as the error is what is to be seen.
+        let script = format!(
+            "trap '' XFSZ; ulimit -f 8 || exit 125
+            exec \"$FLOWLAKE\" export lake --format {format} --output out"
+        );
+        let output = Command::new("sh")
+            .args(["-c", &script])
+            .env("FLOWLAKE", env!("CARGO_BIN_EXE_flowlake"))
+            .current_dir(world.root())
+            .output()
+            .expect("a shell");
+        if output.status.code() == Some(125) {
+            return skipped("no `ulimit -f` here");
+        }
+        let outcome = world.export(format).outcome(&output).expect_code(4);
+        outcome.expect_says(["error: cannot write ", extension, "File too large"]);
+        assert!(!world.path("out").exists(), "there is an export");
+        world.expect_no_staging();
+    }
+}
+
 /// A lake that takes a while to export as compressed NDJSON.
 fn large() -> World {
     let world = World::new();
@@ -585,6 +509,9 @@ fn ctrl_c_stops_an_export_and_leaves_nothing() {
     child.wait().expect("it ends");
     assert!(!world.path("out").exists(), "there is an export");
     assert_eq!(world.staging().len(), 1);
-    let files = world.exported("csv", &["--compression", "zstd"]);
-    assert_eq!(files.into_keys().collect::<Vec<_>>(), ["hub_2019-07.csv.zst"]);
+    world.export("csv").args(["--compression", "zstd"]).run().expect_code(0);
+    world.expect_no_staging();
+    let packed = fs::File::open(world.path("out/hub_2019-07.csv.zst")).expect("a file");
+    let text = BufReader::new(zstd::Decoder::new(packed).expect("zstd"));
+    assert_eq!(text.split(b'\n').count(), 1 + 2_500_000, "rows of many blocks, and a header");
 }
