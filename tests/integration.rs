@@ -13,6 +13,7 @@ mod integration {
     mod damage;
     mod decoder;
     mod determinism;
+    mod export;
     mod inspection;
     mod interruption;
     mod limits;

@@ -33,6 +33,7 @@ fn the_help_of_the_program_names_commands_and_exit_codes() {
       demo         Sample dumps, build, verify, ask a first query: needs no input
       inspect      Show what a lake holds and how it was made
       verify       Check every file of a lake against its manifest
+      export       Write rows as CSV, NDJSON or Arrow, one file a device and month
       completions  Print a shell completion script
       man          Write man pages
       help         Print this message or the help of the given subcommand(s)
@@ -177,6 +178,64 @@ fn the_help_of_inspect_and_verify() {
 }
 
 #[test]
+fn the_help_of_export() {
+    insta::assert_snapshot!(help(&["export", "--help"]), @r"
+    Write rows as CSV, NDJSON or Arrow, one file a device and month
+
+    Usage: flowlake export [OPTIONS] --format <FORMAT> --output <DIR> <LAKE>
+
+    Arguments:
+      <LAKE>
+              The lake
+
+    Options:
+          --format <FORMAT>
+              Form of the files
+
+              Possible values:
+              - csv:    Comma-separated text with a header line
+              - ndjson: A JSON object a line
+              - arrow:  Arrow IPC files (Feather version 2)
+
+          --output <DIR>
+              Directory the files appear in, all at once; must be empty or not exist
+
+          --compression <COMPRESSION>
+              How to compress the files
+
+              Possible values:
+              - none: Not at all
+              - gzip: .gz; not for Arrow
+              - zstd: .zst; inside the file for Arrow
+
+              [default: none]
+
+          --class <CLASS>
+              Only devices of this class; may be given several times
+
+          --month <YYYY-MM>
+              Only this month of flow starts in UTC; may be given several times
+
+          --device <NAME>
+              Only this device; may be given several times
+
+          --jobs <N>
+              Number of threads [default: one a core]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Files are named <device>_<month>.csv and the like. Without --class, --month and --device all rows
+    are written.
+
+    Examples:
+      flowlake export lake --format csv --output flows/
+      flowlake export lake --format ndjson --compression gzip --month 2019-07 --output flows/
+      flowlake export lake --format arrow --compression zstd --class smartSpeaker --output speakers/
+    ");
+}
+
+#[test]
 fn the_help_of_completions_and_man() {
     insta::assert_snapshot!(help(&["completions", "--help"]), @r"
     Print a shell completion script
@@ -211,7 +270,7 @@ fn help_comes_in_every_spelling() {
 
 #[test]
 fn wrong_usage_is_exit_code_2_with_a_message_on_standard_error() {
-    let cases: [&[&str]; 13] = [
+    let cases: [&[&str]; 16] = [
         &[],
         &["bulid"],
         &["build"],
@@ -224,6 +283,9 @@ fn wrong_usage_is_exit_code_2_with_a_message_on_standard_error() {
         &["sample", "--output", "x", "--scale", "0"],
         &["sample", "--output", "x", "--scale", "NaN"],
         &["sample", "--output", "x", "--seed", "-1"],
+        &["export", "x", "--output", "y"],
+        &["export", "x", "--format", "csv"],
+        &["export", "x", "--format", "parquet", "--output", "y"],
         &["completions", "cmd"],
     ];
     let world = World::new();
@@ -273,6 +335,7 @@ fn a_reader_that_stops_listening_is_no_failure() {
         world.about_lake("inspect").arg("--json"),
         world.about_lake("verify"),
         world.about_lake("verify").arg("--json"),
+        world.about_lake("export").args(["--format", "csv", "--output"]).arg(world.path("export")),
         world.build().arg("--replace"),
         Program::new(["--help"]),
         Program::new(["--version"]),
@@ -310,7 +373,7 @@ fn a_full_standard_output_is_a_failure() {
 fn completions_are_there_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = printed(&["completions", shell]);
-        for word in ["build", "sample", "demo", "inspect", "verify", "--replace"] {
+        for word in ["build", "sample", "demo", "inspect", "verify", "export", "--replace"] {
             let word = if shell == "fish" { word.trim_start_matches("--") } else { word };
             assert!(script.contains(word), "{shell}: no {word}");
         }
@@ -338,6 +401,7 @@ fn man_writes_a_page_a_command() {
     flowlake-build.1
     flowlake-completions.1
     flowlake-demo.1
+    flowlake-export.1
     flowlake-inspect.1
     flowlake-man.1
     flowlake-sample.1
@@ -367,6 +431,8 @@ fn a_url_is_not_taken_for_a_directory_of_that_name() {
         &["demo", "--output", "s3://bucket/demo"],
         &["inspect", "https://example.org/lake"],
         &["verify", "s3://bucket/lake"],
+        &["export", "s3://bucket/lake", "--format", "csv", "--output", "x"],
+        &["export", "lake", "--format", "csv", "--output", "s3://bucket/flows"],
         &["man", "--output", "s3://bucket/man"],
     ] {
         let outcome = Program::new(arguments.iter().copied()).within(world.root()).run().expect_code(2);

@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Check every file of a lake against its manifest
     Verify(VerifyArgs),
+    /// Write rows as CSV, NDJSON or Arrow, one file a device and month
+    Export(ExportArgs),
     /// Print a shell completion script
     Completions {
         /// The shell.
@@ -178,6 +180,70 @@ pub(crate) struct VerifyArgs {
     /// Number of threads [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Files are named <device>_<month>.csv and the like. Without --class, --month and --device all rows are written.
+
+Examples:
+  flowlake export lake --format csv --output flows/
+  flowlake export lake --format ndjson --compression gzip --month 2019-07 --output flows/
+  flowlake export lake --format arrow --compression zstd --class smartSpeaker --output speakers/")]
+pub(crate) struct ExportArgs {
+    /// The lake
+    #[arg(value_parser = local_path())]
+    pub(crate) lake: PathBuf,
+
+    /// Form of the files
+    #[arg(long, value_enum)]
+    pub(crate) format: ExportFormat,
+
+    /// Directory the files appear in, all at once; must be empty or not exist
+    #[arg(long, value_name = "DIR", value_parser = local_path())]
+    pub(crate) output: PathBuf,
+
+    /// How to compress the files
+    #[arg(long, value_enum, default_value_t = ExportCompression::None)]
+    pub(crate) compression: ExportCompression,
+
+    /// Only devices of this class; may be given several times
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) class: Vec<String>,
+
+    /// Only this month of flow starts in UTC; may be given several times
+    #[arg(long, value_name = "YYYY-MM")]
+    pub(crate) month: Vec<String>,
+
+    /// Only this device; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) device: Vec<String>,
+
+    /// Number of threads [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+}
+
+/// Forms of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// Comma-separated text with a header line
+    Csv,
+    /// A JSON object a line
+    Ndjson,
+    /// Arrow IPC files (Feather version 2)
+    Arrow,
+}
+
+/// How an export is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportCompression {
+    /// Not at all
+    None,
+    /// .gz; not for Arrow
+    Gzip,
+    /// .zst; inside the file for Arrow
+    Zstd,
 }
 
 fn parse_scale(text: &str) -> Result<f64, String> {

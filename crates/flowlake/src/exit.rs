@@ -3,6 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use flowlake_export::{ExportError, SelectionError, UnsupportedCompression};
 use flowlake_ingest::{ConfigError, IngestError};
 use flowlake_partition::publish::PublishError;
 use flowlake_partition::read::ReadError;
@@ -104,6 +105,44 @@ impl From<ReadError> for Failure {
 impl From<VerifyError> for Failure {
     fn from(error: VerifyError) -> Self {
         Self::new(Exit::Input, error)
+    }
+}
+
+impl From<UnsupportedCompression> for Failure {
+    fn from(error: UnsupportedCompression) -> Self {
+        Self::new(Exit::Usage, error)
+            .hint("--compression zstd is part of the format, and its readers know it")
+    }
+}
+
+impl From<SelectionError> for Failure {
+    fn from(error: SelectionError) -> Self {
+        let (exit, hint) = match &error {
+            SelectionError::Unknown { kind, known, .. } if !known.is_empty() => {
+                let plural = if *kind == "class" { "classes" } else { &format!("{kind}s") };
+                (Exit::Usage, Some(format!("{plural} are: {}", known.join(", "))))
+            }
+            SelectionError::Unknown { .. } => (Exit::Usage, Some("the lake has no rows at all".to_owned())),
+            SelectionError::Nothing { months, .. } if !months.is_empty() => {
+                (Exit::Usage, Some(format!("there are such rows in these months: {}", months.join(", "))))
+            }
+            SelectionError::Nothing { .. } => {
+                (Exit::Usage, Some("no device asked for is of a class asked for".to_owned()))
+            }
+            _ => (Exit::Input, None),
+        };
+        Self { exit, error: error.into(), hint }
+    }
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Interrupted => Self::message(Exit::Interrupted, "interrupted; nothing was exported"),
+            ExportError::Write { .. } => Self::new(Exit::Output, error),
+            _ => Self::new(Exit::Input, error)
+                .hint("`flowlake verify` tells what else differs from the manifest"),
+        }
     }
 }
 

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::demo::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Verify(args) => commands::verify::run(&args),
+        Command::Export(args) => commands::export::run(&args),
         Command::Completions { shell } => commands::docs::completions(shell),
         Command::Man { output } => commands::docs::man(&output),
     };

@@ -3,8 +3,8 @@
 //! Rows arrive as Polars frames and leave as Parquet files, one per device and month, listed in `manifest.json`. This
 //! crate exists so that everything a reader of a lake relies on is decided in one place: where a file lies
 //! ([`layout`]), which types and encodings it has ([`table`], [`writer`]), how its rows are proved ([`digest`]), what
-//! the lake says about itself ([`manifest`]), how it appears all at once ([`publish`]) and how it is checked later
-//! ([`verify`]).
+//! the lake says about itself ([`manifest`]), how it appears all at once ([`publish`]), how it is read back ([`read`],
+//! [`rows`], [`scan`]) and how it is checked later ([`verify`]).
 //!
 //! A task (one dump) uses [`split`] and [`writer`]; the build uses [`publish`] once, around all tasks.
 
@@ -19,6 +19,7 @@ pub mod publish;
 pub mod read;
 mod row_buffer;
 pub mod rows;
+pub mod scan;
 mod spill;
 pub mod split;
 pub mod table;

@@ -142,12 +142,21 @@ impl Staging {
     /// [`PublishError::CommitConflict`] when something else is at the target by now. Then, and after any other error
     /// before the last step, the target is what it was and the staging directory is gone. Only the word of the file
     /// system that the new name itself is durable can be missing with the new lake in place.
-    pub fn publish(mut self, manifest: &Manifest) -> Result<(), PublishError> {
+    pub fn publish(self, manifest: &Manifest) -> Result<(), PublishError> {
         let manifest_path = self.root.join(MANIFEST_FILE);
         let mut text = serde_json::to_string_pretty(manifest)
             .map_err(|error| io_error("write", &manifest_path)(error.into()))?;
         text.push('\n');
         fs::write(&manifest_path, text).map_err(io_error("write", &manifest_path))?;
+        self.publish_files()
+    }
+
+    /// Makes everything durable and puts it in its place in one step, as it is: for files that are no lake, such as an
+    /// export.
+    ///
+    /// # Errors
+    /// As for [`Staging::publish`].
+    pub fn publish_files(mut self) -> Result<(), PublishError> {
         sync_tree(&self.root)?;
 
         self.swap_in()?;
@@ -185,7 +194,7 @@ impl Staging {
             | io::ErrorKind::AlreadyExists
             | io::ErrorKind::NotADirectory => PublishError::CommitConflict { path: self.target.clone() },
             io::ErrorKind::ResourceBusy => PublishError::TargetIsMountPoint { path: self.target.clone() },
-            _ => io_error("put the finished lake at", &self.target)(source),
+            _ => io_error("put what was made at", &self.target)(source),
         })
     }
 }

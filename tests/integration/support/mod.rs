@@ -1,6 +1,7 @@
 //! A small kit: flows and dumps as exporters spell them, packed in every form; a place to build in; the program, run;
 //! lakes, read back.
 
+pub(crate) mod exported;
 mod flow;
 mod lake;
 pub(crate) mod oracle;
