@@ -43,8 +43,7 @@ impl Stages {
         let catalogue = Catalogue::read(&dumps.join("catalogue.toml")).expect("a catalogue");
         let found = discover(&dumps).expect("dumps");
         let dump = found.dumps.into_iter().max_by_key(Dump::bytes).expect("a dump");
-        let device =
-            catalogue.devices.iter().find(|device| device.archive == dump.name).expect("its device");
+        let device = catalogue.devices.iter().find(|device| device.archive == dump.name).expect("its device");
         let recipe = Recipe::parse(RECIPE, "flows.toml").expect("a recipe");
         let transformer = Transformer::new(&recipe, device);
         let decoder =

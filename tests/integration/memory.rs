@@ -1,6 +1,6 @@
 //! The memory limit: it is kept, and changes nothing else.
 
-use std::fs;
+use fs_err as fs;
 
 use super::support::{DumpText, Flow, World, skipped, tree, wait_for};
 
