@@ -19,8 +19,8 @@ use flowlake_transform::{FLOW_START, OutputType, Recipe, Transformer};
 use polars::prelude::DataFrame;
 
 const RECIPE: &str = include_str!("../config/recipes/flows.toml");
-/// The device with the largest dump: about 20 MB of JSON.
-const DEVICE: &str = "googleHome";
+/// Name in the lake; any will do.
+const DEVICE: &str = "hub";
 
 /// A dump and what each stage makes of it.
 struct Stages {
@@ -41,11 +41,11 @@ impl Stages {
             .expect("the program runs");
         assert!(sampled.status.success(), "{}", String::from_utf8_lossy(&sampled.stderr));
         let catalogue = Catalogue::read(&dumps.join("catalogue.toml")).expect("a catalogue");
-        let found = discover(&dumps).expect("dumps");
-        let dump = found.dumps.into_iter().max_by_key(Dump::bytes).expect("a dump");
-        let device = catalogue.devices.iter().find(|device| device.archive == dump.name).expect("its device");
+        let found = discover(&dumps, &catalogue).expect("dumps");
+        let (dump, device) =
+            found.matched.into_iter().max_by_key(|(dump, _)| dump.bytes()).expect("a dump of a device");
         let recipe = Recipe::parse(RECIPE, "flows.toml").expect("a recipe");
-        let transformer = Transformer::new(&recipe, device);
+        let transformer = Transformer::new(&recipe, &device);
         let decoder =
             Decoder::new(&dump.name, &catalogue.limits).for_device(device.mac, transformer.left_out());
         let columns = Transformer::columns(&recipe).into_iter().map(|column| TableColumn {
