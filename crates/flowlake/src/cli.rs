@@ -114,7 +114,7 @@ pub(crate) struct BuildArgs {
 
     /// Memory to keep within, as 512MiB or 2GB [default: 48 MiB and 64 MiB a thread]
     ///
-    /// Bounds the memory of the whole process, on any input. Rows that wait for others of their month and do not fit wait in
+    /// 16 MiB a thread more with a recipe that removes duplicates. Bounds the memory of the whole process, on any input. Rows that wait for others of their month and do not fit wait in
     /// temporary files beside the lake; what is built is the same, byte for byte.
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory_limit: Option<ByteSize>,

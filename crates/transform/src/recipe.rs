@@ -185,6 +185,12 @@ impl Recipe {
         self.columns.iter().any(|column| column.derivation.is_timestamp())
     }
 
+    /// Whether a rule removes duplicates.
+    #[must_use]
+    pub fn removes_duplicates(&self) -> bool {
+        self.filters.iter().any(|filter| filter.condition == Condition::Duplicates)
+    }
+
     /// Adds rules, behind all others, that remove flows that started before `from`, and at `to` or later: milliseconds since
     /// 1970, UTC, each with the name under which the rows are counted.
     pub fn keep_starts(&mut self, from: Option<(i64, String)>, to: Option<(i64, String)>) {

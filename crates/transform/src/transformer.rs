@@ -73,7 +73,7 @@ impl Transformer {
                 .any(|rule| rule.columns().iter().any(|column| is_repaired(recipe, column))),
             before: masks(),
             after: masks(),
-            duplicates: conditions.contains(&&Condition::Duplicates),
+            duplicates: recipe.removes_duplicates(),
             by_direction,
             recipe: recipe.clone(),
         }

@@ -1,5 +1,6 @@
 //! `flowlake build`: dumps in, lake out.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,9 +70,11 @@ fn selection(args: &BuildArgs, recipe: &mut Recipe) -> Result<Selection, Failure
         args.from.map(|from| (from.millis, format!("before --from {}", from.text()))),
         args.to.map(|to| (to.millis, format!("not before --to {}", to.text()))),
     );
+    // The order in which they are named, and how often, makes no difference to what is built.
+    let set = |names: &[String]| BTreeSet::from_iter(names.iter().cloned()).into_iter().collect();
     Ok(Selection {
-        devices: args.device.clone(),
-        classes: args.class.clone(),
+        devices: set(&args.device),
+        classes: set(&args.class),
         from: args.from.map(Instant::text),
         to: args.to.map(Instant::text),
     })
@@ -87,7 +90,7 @@ pub(crate) struct Summary {
 /// Builds and publishes a lake.
 pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
     let interrupted = interruption()?;
-    let memory = MemoryPlan::new(request.memory_limit, request.jobs)?;
+    let memory = MemoryPlan::new(request.memory_limit, request.jobs, request.recipe.removes_duplicates())?;
     let recipe = request.recipe;
     let columns = Transformer::columns(recipe);
     let table = if recipe.has_flow_start() {
