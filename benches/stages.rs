@@ -45,7 +45,7 @@ impl Stages {
         let (dump, device) =
             found.matched.into_iter().max_by_key(|(dump, _)| dump.bytes()).expect("a dump of a device");
         let recipe = Recipe::parse(RECIPE, "flows.toml").expect("a recipe");
-        let transformer = Transformer::new(&recipe, &device);
+        let transformer = Transformer::new(&recipe, &device, &dump.name);
         let decoder =
             Decoder::new(&dump.name, &catalogue.limits).for_device(device.mac, transformer.left_out());
         let columns = Transformer::columns(&recipe).into_iter().map(|column| TableColumn {
@@ -71,7 +71,8 @@ impl Stages {
     }
 
     fn transform(&self, raw: RawBatch) -> DataFrame {
-        self.transformer.apply(raw.flows, raw.directions).expect("it fits").rows
+        let screened = self.transformer.screen(raw.flows, raw.directions).expect("it fits");
+        self.transformer.finish(screened, &[]).expect("it fits").rows
     }
 
     fn row_groups(&self, root: &Path, frames: &[Vec<(Month, DataFrame)>]) -> (DatasetWriter, Vec<RowGroup>) {

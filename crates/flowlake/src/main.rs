@@ -4,6 +4,7 @@
 mod cli;
 mod commands;
 mod exit;
+mod instant;
 mod pipeline;
 mod progress;
 mod resources;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Verify(args) => commands::verify::run(&args),
         Command::Export(args) => commands::export::run(&args),
+        Command::Recipe(command) => commands::recipe::run(&command),
         Command::Completions { shell } => commands::docs::completions(shell),
         Command::Man { output } => commands::docs::man(&output),
     };
