@@ -1,14 +1,16 @@
 //! The memory limit: it is kept, and changes nothing else.
 
+use std::process::Command;
+
 use fs_err as fs;
 
 use super::support::{DumpText, Flow, World, skipped, tree, wait_for};
 
-/// A long-running exporter whose clock is wrong: 120 months, and each flow lies in another one than the flow before.
+/// A long-running exporter whose clock is wrong: 240 months, and each flow lies in another one than the flow before.
 fn alternating_months() -> DumpText {
     let mut dump = DumpText::default();
     for number in 0..60_000_u64 {
-        let (year, month) = (2010 + number % 120 / 12, number % 12 + 1);
+        let (year, month) = (2000 + number % 240 / 12, number % 12 + 1);
         let start =
             format!("{year}-{month:02}-{:02} {:02}:00:00.{:03}", number % 28 + 1, number % 24, number % 999);
         dump = dump.flow(&Flow::numbered(number).starting(&start));
@@ -32,7 +34,7 @@ fn many_months_at_once_stay_within_the_limit_and_give_the_same_bytes() {
         let build = |lake: &str| world.build_to(lake).args(["--recipe", recipe, "--replace"]);
         build("lake").args(["--memory-limit", "2GiB"]).run().expect_code(0);
         let expected = tree(&world.path("lake"));
-        assert_eq!(world.lake().files().len(), 120);
+        assert_eq!(world.lake().files().len(), 240);
 
         let limited = build("limited").with("--jobs", "1").args(["--memory-limit", &format!("{limit}MiB")]);
         let mut child = limited.start();
@@ -49,6 +51,21 @@ fn many_months_at_once_stay_within_the_limit_and_give_the_same_bytes() {
         }
         assert!(world.staging().is_empty(), "something is left of what waited on disk");
     }
+}
+
+#[test]
+fn many_months_need_few_open_files() {
+    let world = World::new();
+    world.add_dump("hub.json", alternating_months().bytes());
+    let limited = world.build_to("lake").args(["--memory-limit", "160MiB"]).command();
+    let outcome = Command::new("sh")
+        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
+        .arg(limited.get_program())
+        .args(limited.get_args())
+        .output()
+        .expect("a shell");
+    assert!(outcome.status.success(), "{}", String::from_utf8_lossy(&outcome.stderr));
+    assert_eq!(world.lake().files().len(), 240);
 }
 
 #[test]

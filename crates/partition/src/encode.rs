@@ -37,6 +37,9 @@ use crate::writer::WriterOptions;
 /// Share of row groups without a value that a bloom filter does not rule out.
 const BLOOM_FILTER_FPP: f64 = 0.01;
 
+/// What a column chunk takes beside its bytes, about: statistics, page index, heads of buffers.
+const CHUNK_BYTES: usize = 3 * 1024;
+
 /// Why a row group cannot be encoded, or an encoder not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -125,6 +128,11 @@ impl Encoder {
 
     pub(crate) fn schema(&self) -> &TableSchema {
         &self.schema
+    }
+
+    /// What every row group takes, however few its rows, in bytes.
+    pub(crate) fn row_group_bytes(&self) -> usize {
+        self.schema.columns().len() * CHUNK_BYTES
     }
 
     /// The schema with which rows wait.
@@ -217,10 +225,12 @@ impl RowGroup {
         self.spilled.as_ref().map_or(0, Spill::rows) + self.in_memory.len
     }
 
-    /// Memory of the rows in bytes, about. Of rows on disk, a column is in memory at a time.
+    /// Memory it takes until it is encoded, in bytes, about. Of rows on disk, a column is in memory at a time.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.spilled.as_ref().map_or(0, Spill::memory_bytes) + self.in_memory_bytes
+        self.spilled.as_ref().map_or(0, Spill::memory_bytes)
+            + self.in_memory_bytes
+            + self.encoder.row_group_bytes()
     }
 
     /// Encodes and compresses the rows, and takes their digest. Touches no data file and shares nothing with other row
@@ -324,9 +334,15 @@ impl EncodedRowGroup {
         self.rows
     }
 
-    /// Size in the file, in bytes: what it holds of memory until it is stored.
+    /// Size in the file, in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.chunks.iter().map(|chunk| chunk.close().bytes_written).sum()
+    }
+
+    /// Memory it takes until it is stored, in bytes, about.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        usize::try_from(self.bytes()).unwrap_or(usize::MAX) + self.chunks.len() * CHUNK_BYTES
     }
 }

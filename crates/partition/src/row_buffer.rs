@@ -87,14 +87,14 @@ impl RowBuffer {
     /// An empty one for rows that wait with this [schema](waiting_schema).
     pub(crate) fn new(schema: &Schema) -> Self {
         let columns = schema.fields().iter().map(|field| match field.data_type() {
-            DataType::Int32 => Column::Int32(PrimitiveBuilder::new()),
-            DataType::Int64 => Column::Int64(PrimitiveBuilder::new()),
-            DataType::Float64 => Column::Float64(PrimitiveBuilder::new()),
-            DataType::Date32 => Column::Date(PrimitiveBuilder::new()),
-            DataType::Utf8View => Column::Text(StringViewBuilder::new()),
+            DataType::Int32 => Column::Int32(PrimitiveBuilder::with_capacity(0)),
+            DataType::Int64 => Column::Int64(PrimitiveBuilder::with_capacity(0)),
+            DataType::Float64 => Column::Float64(PrimitiveBuilder::with_capacity(0)),
+            DataType::Date32 => Column::Date(PrimitiveBuilder::with_capacity(0)),
+            DataType::Utf8View => Column::Text(StringViewBuilder::with_capacity(0)),
             DataType::Dictionary(..) => Column::Dictionary(DictionaryBuffer::default()),
             // The types of a table are few; what is left is a timestamp.
-            other => Column::Timestamp(PrimitiveBuilder::new().with_data_type(other.clone())),
+            other => Column::Timestamp(PrimitiveBuilder::with_capacity(0).with_data_type(other.clone())),
         });
         Self { columns: columns.collect(), rows: 0, bytes: 0 }
     }
@@ -110,22 +110,21 @@ impl RowBuffer {
 
     /// Adds rows with the schema of the table.
     pub(crate) fn append(&mut self, rows: &Rows) {
+        self.bytes = 0;
         for (column, values) in self.columns.iter_mut().zip(&rows.columns) {
-            self.bytes += match column {
-                Column::Int32(builder) => append(builder, values),
-                Column::Int64(builder) => append(builder, values),
-                Column::Float64(builder) => append(builder, values),
-                Column::Date(builder) => append(builder, values),
-                Column::Timestamp(builder) => append(builder, values),
-                Column::Dictionary(buffer) => buffer.append(values.as_string_view()),
-                Column::Text(builder) => {
-                    let values = values.as_string_view();
-                    builder.append_array(values);
-                    // Text too long for its view stays where it is, and keeps all of that memory.
-                    values.len() * size_of::<u128>()
-                        + values.data_buffers().iter().map(|buffer| buffer.capacity()).sum::<usize>()
-                }
-            };
+            self.bytes += COLUMN_BYTES
+                + match column {
+                    Column::Int32(builder) => append(builder, values),
+                    Column::Int64(builder) => append(builder, values),
+                    Column::Float64(builder) => append(builder, values),
+                    Column::Date(builder) => append(builder, values),
+                    Column::Timestamp(builder) => append(builder, values),
+                    Column::Dictionary(buffer) => buffer.append(values.as_string_view()),
+                    Column::Text(builder) => {
+                        builder.append_array(values.as_string_view());
+                        builder.allocated_size()
+                    }
+                };
         }
         self.rows += rows.len;
     }
@@ -149,29 +148,47 @@ impl RowBuffer {
     }
 }
 
-/// Adds values; gives their size in bytes.
+/// Adds values; gives the size of all in bytes.
 fn append<T: ArrowPrimitiveType>(builder: &mut PrimitiveBuilder<T>, values: &ArrayRef) -> usize {
     builder.append_array(values.as_primitive::<T>());
-    values.len() * size_of::<T::Native>()
+    size(builder)
+}
+
+/// Memory that the values of a builder take, in bytes. Of large capacities only what is in use is ever touched.
+fn size<T: ArrowPrimitiveType>(builder: &PrimitiveBuilder<T>) -> usize {
+    let validity = builder.validity_slice().map_or(0, <[u8]>::len);
+    builder.capacity().min(builder.values_slice().len() + UNTOUCHED_VALUES) * size_of::<T::Native>()
+        + validity
 }
 
 /// Text being gathered: each distinct value once.
-#[derive(Default)]
 struct DictionaryBuffer {
     keys: PrimitiveBuilder<UInt32Type>,
-    values: StringViewBuilder,
+    /// The values, one behind the other, and where each ends.
+    text: String,
+    ends: Vec<usize>,
     known: HashMap<Box<str>, u32>,
 }
 
-/// About what a value costs beside its characters: its view and its place in the map.
-const VALUE_BYTES: usize = 96;
+impl Default for DictionaryBuffer {
+    fn default() -> Self {
+        let keys = PrimitiveBuilder::with_capacity(0);
+        Self { keys, text: String::new(), ends: Vec::new(), known: HashMap::new() }
+    }
+}
+
+/// What a column costs beside its values, about: buffers have heads and are rounded up.
+const COLUMN_BYTES: usize = 512;
+/// Values that the capacity of a buffer may be larger than its length without that much memory being touched.
+const UNTOUCHED_VALUES: usize = 4096;
+/// What a distinct text costs beside its characters, about: its place in the map.
+const VALUE_BYTES: usize = 64;
 /// Values remembered by their views.
 const SLOTS: usize = 256;
 
 impl DictionaryBuffer {
-    /// Adds values; gives what memory they take, in bytes.
+    /// Adds values; gives what memory all take, in bytes.
     fn append(&mut self, values: &StringViewArray) -> usize {
-        let mut bytes = values.len() * size_of::<u32>();
         // Equal views are equal values, and a frame mostly has the same view for the same value.
         let mut seen = [(0_u128, None); SLOTS];
         for (row, view) in values.views().iter().enumerate() {
@@ -188,10 +205,10 @@ impl DictionaryBuffer {
                     let key = match self.known.get(value) {
                         Some(key) => *key,
                         None => {
-                            let key = self.known.len() as u32;
+                            let key = self.ends.len() as u32;
                             self.known.insert(value.into(), key);
-                            self.values.append_value(value);
-                            bytes += 2 * value.len() + VALUE_BYTES;
+                            self.text.push_str(value);
+                            self.ends.push(self.text.len());
                             key
                         }
                     };
@@ -201,12 +218,20 @@ impl DictionaryBuffer {
             };
             self.keys.append_value(key);
         }
-        bytes
+        size(&self.keys) + 2 * self.text.len() + self.ends.len() * VALUE_BYTES
     }
 
     fn finish(&mut self) -> DictionaryArray<UInt32Type> {
-        self.known.clear();
+        self.known = HashMap::new();
+        let text = std::mem::take(&mut self.text);
+        let mut start = 0;
+        let values = std::mem::take(&mut self.ends).into_iter().map(|end| {
+            let value = &text[start..end];
+            start = end;
+            value
+        });
+        let values = StringViewArray::from_iter_values(values);
         // Every key was made from the number of values before it.
-        DictionaryArray::new(self.keys.finish(), Arc::new(self.values.finish()))
+        DictionaryArray::new(self.keys.finish(), Arc::new(values))
     }
 }

@@ -25,7 +25,7 @@ use crate::encode::{EncodeError, EncodedRowGroup, Encoder, RowGroup};
 use crate::layout::{DataPath, LayoutError, Month, PartitionKey, check_slug, timestamp_text};
 use crate::manifest::DataFile;
 use crate::row_buffer::RowBuffer;
-use crate::spill::{Spill, SpillError};
+use crate::spill::{Spill, SpillError, SpillFile};
 use crate::table::{TableError, TableSchema};
 
 /// Bytes a file gathers before it asks the system to write them.
@@ -175,6 +175,8 @@ pub struct DatasetWriter {
     rows_per_row_group: usize,
     row_groups_per_file: u64,
     months: BTreeMap<Month, MonthState>,
+    /// Where rows wait that are not in memory; there once some had to.
+    spill_file: Option<Arc<SpillFile>>,
     /// Frames taken so far.
     appended: u64,
     draining: bool,
@@ -234,6 +236,7 @@ impl DatasetWriter {
             rows_per_row_group: rows,
             row_groups_per_file: (options.rows_per_file / rows as u64).max(1),
             months: BTreeMap::new(),
+            spill_file: None,
             appended: 0,
             draining: false,
         })
@@ -290,7 +293,7 @@ impl DatasetWriter {
         let mut bytes = 0;
         for month in left {
             let Some(state) = self.months.get_mut(&month) else { continue };
-            bytes += state.waiting_bytes();
+            bytes += state.waiting_bytes() + self.encoder.row_group_bytes();
             if bytes > room_bytes && !groups.is_empty() {
                 break;
             }
@@ -316,7 +319,15 @@ impl DatasetWriter {
             let Some((month, state)) = in_memory.min_by_key(|(_, state)| state.touched) else { break };
             let month = *month;
             bytes -= state.memory_bytes();
-            let spilled = state.spill(&self.root, &self.encoder);
+            let file = match &self.spill_file {
+                Some(file) => Ok(Arc::clone(file)),
+                None => SpillFile::create(&self.root),
+            };
+            let spilled = file.and_then(|file| {
+                state.spill(&file, &self.encoder)?;
+                self.spill_file = Some(file);
+                Ok(())
+            });
             spilled.map_err(|source| WriteError::Spill {
                 device_name: self.device_name.clone(),
                 month,
@@ -398,16 +409,16 @@ impl MonthState {
         self.in_memory.as_ref().map_or(0, RowBuffer::memory_bytes)
     }
 
-    /// Memory that the rows that wait take as a row group.
+    /// Memory that the rows that wait take as a row group, but for what every row group takes.
     fn waiting_bytes(&self) -> usize {
         self.memory_bytes() + self.spilled.as_ref().map_or(0, Spill::memory_bytes)
     }
 
-    fn spill(&mut self, directory: &Path, encoder: &Encoder) -> Result<(), SpillError> {
+    fn spill(&mut self, file: &Arc<SpillFile>, encoder: &Encoder) -> Result<(), SpillError> {
         let Some(mut buffer) = self.in_memory.take() else { return Ok(()) };
         let spilled = match &mut self.spilled {
             Some(spilled) => spilled,
-            none => none.insert(Spill::create(directory, encoder.waiting_schema())?),
+            none => none.insert(Spill::new(Arc::clone(file), encoder.waiting_schema())),
         };
         spilled.push(buffer.take())
     }

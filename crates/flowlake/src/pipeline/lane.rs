@@ -45,7 +45,7 @@ pub(crate) struct Lane {
     pub(crate) row_groups: VecDeque<RowGroup>,
     /// Row groups made whose bytes were not stored yet, wherever they are.
     pub(crate) unstored: usize,
-    /// Memory of the row groups that are not encoded yet.
+    /// Memory of the row groups made and not stored.
     pub(crate) given_out_bytes: usize,
     /// Memory of the rows that are in no row group yet.
     waiting_bytes: usize,

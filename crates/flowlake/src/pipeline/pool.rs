@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use flowlake_ingest::{Catalogue, DumpReader};
-use flowlake_partition::RowGroup;
 use flowlake_partition::table::TableSchema;
 use flowlake_partition::writer::WriterOptions;
+use flowlake_partition::{EncodedRowGroup, RowGroup};
 use flowlake_transform::Recipe;
 
 use super::lane::{Lane, Room, Work};
@@ -231,17 +231,20 @@ impl Pool<'_> {
                 let bytes = group.memory_bytes();
                 let encoded = group.encode().map_err(|error| Failure::new(Exit::Output, error))?;
                 self.with_lane(i, |lane| {
-                    lane.encoded.push(encoded);
+                    lane.given_out_bytes += encoded.memory_bytes();
                     lane.given_out_bytes -= bytes;
+                    lane.encoded.push(encoded);
                 });
             }
             Work::Store(mut sink, groups) => {
                 let stored = groups.len();
+                let bytes: usize = groups.iter().map(EncodedRowGroup::memory_bytes).sum();
                 for group in groups {
                     sink.store(group)?;
                 }
                 self.with_lane(i, |lane| {
                     lane.unstored -= stored;
+                    lane.given_out_bytes -= bytes;
                     lane.sink = Some(sink);
                 });
             }
