@@ -20,7 +20,9 @@ import zstandard
 import raw_flows
 from content_digest import file_digest, table_digest
 from dumps import find_parts, read_lines, read_records
+from encoded_oracle import ENCODED
 from flows_oracle import FLOWS
+from full_oracle import FULL
 from lakes import Device, recompute_dump
 from recompute import recompute
 
@@ -159,6 +161,52 @@ def test_what_a_dump_becomes_adds_up():
     assert (result.kept, result.removed, result.rejected) == (2, {"toDevice": 1, "neither": 1}, 1)
     assert (result.trailer, result.packets) == ((4, 20), 20)
     assert result.dropped["vlanId"] == {None: 1, 1: 1}
+
+
+def test_encoded_is_the_published_columns_behind_the_name():
+    assert next(iter(ENCODED.columns)) == "deviceName"
+    assert len(ENCODED.columns) == 1 + 66
+    texts = [name for name, kind in ENCODED.columns.items() if kind == "string"]
+    assert texts == ["deviceName", "device_type"]
+    # The places that the publisher's own count gives to the groups: 33 numbers, 12 parts of times, and so on.
+    names = list(ENCODED.columns)
+    assert (names[1], names[33], names[34], names[45]) == (
+        "flowDurationMilliseconds",
+        "reverseBytesPerPacket",
+        "flowStartMonth",
+        "flowEndMillisecond",
+    )
+    assert (names[46], names[50], names[51], names[66]) == (
+        "device_type",
+        "flowEndReason_idle",
+        "initialTCPFlags_A",
+        "reverseUnionTCPFlags_R",
+    )
+
+
+def test_an_encoded_row():
+    row = ENCODED.row(read(flow(reverseFlowAttributes="1F", destinationIPv4Address="255.255.255.255")))
+    assert (row["deviceName"], row["device_type"]) == ("lamp", "lightBulb")
+    assert (row["sourceIPv4Address"], row["destinationIPv4Address"]) == (3221225985, 2**32 - 1)
+    assert (row["flowAttributes"], row["reverseFlowAttributes"]) == (10, 31)
+    assert row["flowDurationMilliseconds"] == 1501
+    assert (row["maxPacketSize"], row["reverseBytesPerPacket"]) == (0, 0)
+    parts = ["Month", "Day", "Hour", "Minute", "Second", "Millisecond"]
+    assert [row[f"flowStart{part}"] for part in parts] == [2, 29, 23, 59, 59, 999]
+    assert [row[f"flowEnd{part}"] for part in parts] == [3, 1, 0, 0, 1, 500]
+    assert [row[f"flowEndReason_{reason}"] for reason in ("Unknown", "eof", "active", "idle")] == [1, 0, 0, 0]
+    assert [row[f"initialTCPFlags_{letter}"] for letter in "APSR"] == [0, 0, 1, 0]
+    assert [row[f"unionTCPFlags_{letter}"] for letter in "APSR"] == [1, 1, 0, 1]
+    six = ENCODED.row(read(flow(sourceIPv4Address="fe80::01", destinationIPv4Address="ff02::0016")))
+    assert (six["sourceIPv4Address"], six["destinationIPv4Address"]) == (None, None)
+
+
+def test_a_row_of_the_full_archive():
+    row = FULL.row(read(flow()))
+    assert len(row) == 54 + 4
+    assert (row["deviceName"], row["dump"], row["line"], row["direction"]) == ("lamp", "lampDump", 17, "fromDevice")
+    assert (row["sourceMacAddress"], row["flowEndReason"]) == ("02:00:00:00:00:0a", "closed")
+    assert row["vlanId"] is None
 
 
 # The digest's definition once more, value by value with nothing but hashlib and struct.
