@@ -82,7 +82,7 @@ def _rules() -> dict[str, Rule]:
         "toDevice": lambda flow: flow.direction == "toDevice",
         "neither": lambda flow: flow.direction == "neither",
         "duplicate": is_duplicate,
-        "missingCriticalField": lambda flow: any(flow.values[name] is None for name in _CRITICAL),
+        "incomplete": lambda flow: any(flow.values[name] is None for name in _CRITICAL),
         "outlier": lambda flow: flow.values["packetTotalCount"] > _MOST_PACKETS,
     }
 
@@ -117,6 +117,8 @@ ENCODED = RecipeOracle(
     name="encoded",
     columns=_COLUMNS,
     nullable=set(_ADDRESSES),
+    # It has no MAC addresses, and an IPv6 address is null, however it is spelt.
+    repairs=["ipv4Unspecified", "durationMilliseconds", "flowEndReasonClosed"],
     dropped=[name for name in FIELDS if name not in _USED],
     rules=_rules,
     row=_row,

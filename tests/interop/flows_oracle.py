@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from raw_flows import DATE, INT32, INT64, STRING, TIMESTAMP, Flow, time_of_day
+from raw_flows import DATE, INT32, INT64, REPAIRS, STRING, TIMESTAMP, Flow, time_of_day
 from recompute import RecipeOracle, Rule
 
 _DIRECTION_COLUMNS = [
@@ -143,4 +143,12 @@ def _row(flow: Flow) -> dict[str, Any]:
     return {name: made[name] if name in made else values[name] for name in _COLUMNS}
 
 
-FLOWS = RecipeOracle("flows", _COLUMNS, set(_COLUMNS) - _NEVER_NULL, _DROPPED, _rules, _row)
+FLOWS = RecipeOracle(
+    name="flows",
+    columns=_COLUMNS,
+    nullable=set(_COLUMNS) - _NEVER_NULL,
+    repairs=REPAIRS,
+    dropped=_DROPPED,
+    rules=_rules,
+    row=_row,
+)

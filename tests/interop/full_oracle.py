@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from raw_flows import FIELDS, INT64, STRING, Flow
+from raw_flows import FIELDS, INT64, REPAIRS, STRING, Flow
 from recompute import RecipeOracle
 
 _COLUMNS: dict[str, str] = {
     "deviceName": STRING,
+    "direction": STRING,
     "dump": STRING,
     "line": INT64,
-    "direction": STRING,
     **{name: field.type for name, field in FIELDS.items()},
 }
 
@@ -25,4 +25,12 @@ def _row(flow: Flow) -> dict[str, Any]:
 _NULLABLE = {name for name, field in FIELDS.items() if not field.required and name != "flowDurationMilliseconds"}
 
 # Nothing is removed and nothing is left out.
-FULL = RecipeOracle("full", _COLUMNS, _NULLABLE, dropped=[], rules=dict, row=_row)
+FULL = RecipeOracle(
+    name="full",
+    columns=_COLUMNS,
+    nullable=_NULLABLE,
+    repairs=REPAIRS,
+    dropped=[],
+    rules=dict,
+    row=_row,
+)

@@ -18,6 +18,9 @@ from typing import Any
 # Types of columns as the manifest spells them.
 STRING, INT32, INT64, DATE, TIMESTAMP = "string", "int32", "int64", "date", "timestamp[ms, UTC]"
 
+# All repairs, in the order manifests list them in.
+REPAIRS = ["macTrailingColon", "ipv6Canonical", "ipv4Unspecified", "durationMilliseconds", "flowEndReasonClosed"]
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}\.\d{3}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")

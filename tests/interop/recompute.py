@@ -27,6 +27,8 @@ class RecipeOracle:
     columns: dict[str, str]
     # Columns in which nulls can occur.
     nullable: set[str]
+    # Repairs that it makes, in the order manifests list them in.
+    repairs: list[str]
     # Raw fields that are left out, each with evidence in the manifest.
     dropped: list[str]
     # Makes the rules of a dump, by name and in order. A rule may remember what it saw, so that each dump has its own.
