@@ -32,6 +32,15 @@ pub(crate) fn recipe(name: &str) -> Result<Recipe, Failure> {
     }
 }
 
+/// Every built-in recipe.
+#[cfg(test)]
+pub(crate) fn built_in_recipes() -> Vec<Recipe> {
+    RECIPES
+        .iter()
+        .map(|(name, text)| Recipe::parse(text, name).expect("built-in recipes are right"))
+        .collect()
+}
+
 /// How devices behave in samples.
 pub(crate) fn sample_profiles() -> Result<Profiles, Failure> {
     Ok(flowlake_sample::parse_profiles(SAMPLE, "sample.toml")?)
