@@ -13,7 +13,10 @@ mod integration {
     mod damage;
     mod decoder;
     mod determinism;
+    mod duplicates;
+    mod encoded;
     mod export;
+    mod full;
     mod inspection;
     mod interruption;
     mod limits;
@@ -24,6 +27,7 @@ mod integration {
     mod recipes;
     mod rejections;
     mod samples;
+    mod selection;
     mod storage;
     mod support;
     mod trailers;

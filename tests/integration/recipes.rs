@@ -206,3 +206,254 @@ fn a_recipe_that_is_not_there_is_named_with_the_built_in_ones() {
     hint: give the path of a file; built-in recipes: flows
     ");
 }
+
+/// A recipe of the flow start and these columns, with all other fields dropped; `before` is put before the columns.
+fn small(before: &str, columns: &str) -> String {
+    let mut recipe = format!("name = \"small\"\ntitle = \"A small recipe\"\n{before}\n");
+    recipe += "[[column]]\nname = \"flowStartMilliseconds\"\nrole = \"time\"\ndescription = \"Start\"\n";
+    recipe += columns;
+    for field in flowlake_ingest::schema::FIELDS.iter().map(|field| field.name) {
+        let used = columns.contains(&format!("\"{field}\"")) || field == "flowStartMilliseconds";
+        if !used {
+            recipe += &format!(
+                "[[dropped]]\nname = \"{field}\"\nreason = \"notInProduct\"\ndetail = \"Not asked for\"\n"
+            );
+        }
+    }
+    recipe
+}
+
+/// A column in one line of keys.
+fn column(name: &str, keys: &str) -> String {
+    format!("[[column]]\nname = \"{name}\"\n{keys}\nrole = \"feature\"\ndescription = \"A column\"\n")
+}
+
+#[test]
+fn every_operation_gives_what_it_says() {
+    let columns = [
+        column("year", "derive = { year = \"flowStartMilliseconds\" }"),
+        column("class", "from = \"deviceClass\""),
+        column("dump", ""),
+        column("line", ""),
+        column("web", "derive = { in_list = { column = \"destinationTransportPort\", values = [80, 443] } }"),
+        column("https", "derive = { one_hot = { column = \"destinationTransportPort\", value = 443 } }"),
+        column("outgoing", "derive = { one_hot = { column = \"direction\", value = \"fromDevice\" } }"),
+        column("cut", "derive = { in_list = { column = \"flowEndReason\", values = [\"eof\", \"force\"] } }"),
+        column("urgent", "derive = { flag = { column = \"unionTCPFlags\", letter = \"U\" } }"),
+        column("address", "derive = { ipv4_integer = \"sourceIPv4Address\" }\nfill = -1"),
+        column(
+            "answered",
+            "derive = { ratio = { of = \"reversePacketTotalCount\", to = \"packetTotalCount\" } }",
+        ),
+        column(
+            "share",
+            "derive = { ratio = { of = \"smallPacketCount\", to = \"nonEmptyPacketCount\" } }\nfill = 0.5",
+        ),
+        column("largePacketCount", "fill = 7"),
+        column("collectorName", "fill = \"nobody\""),
+        column("maxPacketSize", ""),
+    ];
+    let flows = [
+        Flow::new().text("unionTCPFlags", "PU"),
+        Flow::inbound()
+            .number("destinationTransportPort", 8080)
+            .number("packetTotalCount", 0)
+            .number("nonEmptyPacketCount", 0)
+            .text("flowEndReason", "eof")
+            .text("sourceIPv4Address", "2001:db8::1"),
+        Flow::new()
+            .without_statistics()
+            .without("destinationTransportPort")
+            .without("flowEndReason")
+            .without("unionTCPFlags")
+            .without("collectorName"),
+    ];
+    let world = World::with_hub(&DumpText::of(flows));
+    world.build_with_recipe(&small("", &columns.concat())).run().expect_code(0);
+    let lake = world.lake();
+    let rows: Vec<String> =
+        lake.rows().into_iter().map(|row| serde_json::Value::from(row).to_string()).collect();
+    insta::assert_snapshot!(rows.join("\n"), @r#"
+    {"address":3221225994,"answered":0.7142857142857143,"class":"iotGatewayHub","collectorName":"C1","cut":0,"dump":"hub","flowStartMilliseconds":1561975200000,"https":1,"largePacketCount":1,"line":1,"maxPacketSize":230,"outgoing":1,"share":0.5,"urgent":1,"web":1,"year":2019}
+    {"address":-1,"answered":null,"class":"iotGatewayHub","collectorName":"C1","cut":1,"dump":"hub","flowStartMilliseconds":1561975200000,"https":0,"largePacketCount":1,"line":2,"maxPacketSize":230,"outgoing":0,"share":0.5,"urgent":0,"web":0,"year":2019}
+    {"address":3221225994,"answered":0.7142857142857143,"class":"iotGatewayHub","collectorName":"nobody","cut":null,"dump":"hub","flowStartMilliseconds":1561975200000,"https":null,"largePacketCount":7,"line":3,"maxPacketSize":null,"outgoing":1,"share":0.5,"urgent":null,"web":null,"year":2019}
+    "#);
+    assert_eq!(lake.manifest["notEncoded"][0]["values"], 1, "also where it is filled");
+    let nullable: Vec<&str> = lake.manifest["schema"]["columns"]
+        .as_array()
+        .expect("columns")
+        .iter()
+        .filter(|column| column["nullable"] == true)
+        .map(|column| column["name"].as_str().expect("a name"))
+        .collect();
+    assert_eq!(nullable, ["web", "https", "cut", "urgent", "answered", "maxPacketSize"]);
+}
+
+#[test]
+fn every_condition_removes_what_it_says() {
+    let rule =
+        |name: &str, condition: &str| format!("[[filter]]\nrule = \"{name}\"\nremove = {{ {condition} }}\n");
+    let rules = [
+        rule("port", "column = \"destinationTransportPort\", in = [53, 123]"),
+        rule("small", "column = \"octetTotalCount\", below = 100"),
+        rule("large", "column = \"octetTotalCount\", above = 2000"),
+        rule("long", "column = \"flowDurationMilliseconds\", above = 60000"),
+        rule("reasonless", "column = \"flowEndReason\", missing = true"),
+        rule("uncounted", "missing_any = [\"smallPacketCount\", \"largePacketCount\"]"),
+        rule("ipv6", "column = \"sourceIPv4Address\", ip = \"v6\""),
+        rule("ipv4", "column = \"destinationIPv4Address\", ip = \"v4\""),
+        rule("again", "duplicates = \"raw\""),
+    ];
+    let before = format!("repairs = [\"durationMilliseconds\"]\n{}", rules.concat());
+    let columns = ["flowEndMilliseconds", "flowDurationMilliseconds", "smallPacketCount", "largePacketCount"]
+        .map(|name| column(name, ""));
+    let stays = Flow::new().text("destinationIPv4Address", "2001:db8::1");
+    let flows = [
+        stays.clone(),
+        stays.clone(),
+        stays.clone().number("destinationTransportPort", 53),
+        stays.clone().number("octetTotalCount", 100),
+        stays.clone().number("octetTotalCount", 99),
+        stays.clone().number("octetTotalCount", 2000),
+        stays.clone().number("octetTotalCount", 2001),
+        stays.clone().times("2019-07-01 10:00:00.000", "2019-07-01 10:01:00.000", 60_000),
+        stays.clone().times("2019-07-01 10:00:00.000", "2019-07-01 10:01:00.001", 60_001),
+        stays.clone().without("flowEndReason"),
+        stays.clone().without("largePacketCount"),
+        stays.clone().text("sourceIPv4Address", "::1"),
+        Flow::new(),
+        // None of the rules: what is missing is neither in a list nor below or above anything.
+        stays.clone().without("destinationTransportPort"),
+    ];
+    let world = World::with_hub(&DumpText::of(flows));
+    world.build_with_recipe(&small(&before, &columns.concat())).run().expect_code(0);
+    let lake = world.lake();
+    let expected = serde_json::json!({
+        "port": 1, "small": 1, "large": 1, "long": 1, "reasonless": 1, "uncounted": 1, "ipv6": 1, "ipv4": 1, "again": 1,
+    });
+    assert_eq!(lake.accounting()["removed"], expected);
+    assert_eq!(lake.accounting()["kept"], 5);
+    let columns = lake.manifest["schema"]["columns"].as_array().expect("columns");
+    assert!(columns.iter().all(|column| column["nullable"] == false), "rules removed what is missing");
+}
+
+/// What a recipe with this rule's condition says.
+#[track_caller]
+fn refuse_condition(condition: &str) -> String {
+    let line = "remove = { column = \"direction\", in = [\"toDevice\"] }";
+    let wrong = format!("remove = {{ {condition} }}");
+    // The rule or its condition is to blame: they stand one below the other.
+    let text = changed(line, &wrong);
+    let world = World::with_hub(&DumpText::of([Flow::new()]));
+    let outcome = world.refused(2, &world.recipe(&text).each_ref().map(String::as_str));
+    let (place, message) = outcome
+        .stderr
+        .split_once("recipe.toml:")
+        .and_then(|(_, rest)| rest.split_once(": "))
+        .expect("a line");
+    let number = text.lines().position(|found| found == wrong).expect("the line") + 1;
+    let place: usize = place.parse().expect("a number");
+    assert!(place == number || place == number - 1, "{place}, not {number}: {message}");
+    message.trim_end().to_owned()
+}
+
+#[test]
+fn conditions_that_make_no_sense_are_refused() {
+    let says = refuse_condition;
+    insta::assert_snapshot!(says("column = \"direction\""), @"");
+    insta::assert_snapshot!(says("column = \"packetTotalCount\", above = 5, below = 3"), @"");
+    insta::assert_snapshot!(says("above = 5"), @"");
+    insta::assert_snapshot!(says("column = \"direction\", over = 5"), @"");
+    insta::assert_snapshot!(says("column = \"flowEndReason\", above = 5"), @"");
+    insta::assert_snapshot!(says("column = \"packetTotalCount\", above = \"many\""), @"");
+    insta::assert_snapshot!(says("column = \"packetTotalCount\", in = [\"many\"]"), @"");
+    insta::assert_snapshot!(says("column = \"flowEndReason\", in = [3]"), @"");
+    insta::assert_snapshot!(says("column = \"unionTCPFlags\", in = [\"S\"]"), @"");
+    insta::assert_snapshot!(says("column = \"direction\", in = [\"sideways\"]"), @"");
+    insta::assert_snapshot!(says("column = \"direction\", missing = true"), @"");
+    insta::assert_snapshot!(says("column = \"vlanId\", missing = false"), @"");
+    insta::assert_snapshot!(says("missing_any = []"), @"");
+    insta::assert_snapshot!(says("missing_any = [\"vlan\"]"), @"");
+    insta::assert_snapshot!(says("column = \"vlanId\", missing_any = [\"vlanId\"]"), @"");
+    insta::assert_snapshot!(says("column = \"vlanId\", ip = \"v6\""), @"");
+    insta::assert_snapshot!(says("column = \"sourceIPv4Address\", ip = \"v5\""), @"");
+    insta::assert_snapshot!(says("duplicates = \"nearly\""), @"");
+    insta::assert_snapshot!(says("column = \"vlanId\", duplicates = \"raw\""), @"");
+}
+
+#[test]
+fn derivations_that_make_no_sense_are_refused() {
+    let says = |keys: &str| {
+        let derive = "derive = { lookup = \"protocolName\" }";
+        refuse(&changed(derive, keys), Some(keys.lines().last().expect("a line")))
+    };
+    insta::assert_snapshot!(says("derive = { week = \"flowStartMilliseconds\" }"), @"");
+    insta::assert_snapshot!(says("derive = { hour = \"packetTotalCount\" }"), @"");
+    insta::assert_snapshot!(says("derive = { one_hot = { column = \"flowEndReason\" } }"), @"");
+    insta::assert_snapshot!(says("derive = { one_hot = { column = \"flowEndReason\", value = 1 } }"), @"");
+    insta::assert_snapshot!(says("derive = { one_hot = { column = \"colour\", value = \"red\" } }"), @"");
+    insta::assert_snapshot!(says("derive = { in_list = { column = \"flowEndReason\", values = [] } }"), @"");
+    insta::assert_snapshot!(says("derive = { flag = { column = \"flowEndReason\", letter = \"A\" } }"), @"");
+    insta::assert_snapshot!(says("derive = { flag = { column = \"unionTCPFlags\", letter = \"X\" } }"), @"");
+    insta::assert_snapshot!(says("derive = { ipv4_integer = \"sourceMacAddress\" }"), @"");
+    insta::assert_snapshot!(says("derive = { ratio = { of = \"packetTotalCount\", to = \"flowEndReason\" } }"), @"");
+    insta::assert_snapshot!(says("derive = { lookup = \"protocolName\" }\nfill = 0"), @"");
+    insta::assert_snapshot!(says("from = \"packetTotalCount\"\nfill = \"none\""), @"");
+    insta::assert_snapshot!(says("from = \"sourceTransportPort\"\nfill = 4294967296"), @"");
+}
+
+#[test]
+fn what_is_to_become_of_ipv6_addresses_must_be_known_and_needed() {
+    let line = "ip_encoding = \"null\"";
+    let says = |line: &str| refuse(&changed("repairs = [", &format!("{line}\nrepairs = [")), Some(line));
+    insta::assert_snapshot!(says(line), @"");
+    let encoded = include_str!("../../config/recipes/encoded.toml");
+    let wrong = "ip_encoding = \"zero\"";
+    insta::assert_snapshot!(refuse(&encoded.replace(line, wrong), Some(wrong)), @"");
+    let drop = "ip_encoding = \"drop\"";
+    let taken = encoded.replace(line, drop).replace("rule = \"outlier\"", "rule = \"ipv6\"");
+    insta::assert_snapshot!(refuse(&taken, Some(drop)), @"");
+    let twice = encoded.replacen(
+        "[[filter]]",
+        "[[filter]]\nrule = \"first\"\nremove = { duplicates = \"raw\" }\n\n[[filter]]",
+        1,
+    );
+    insta::assert_snapshot!(refuse(&twice, Some("rule = \"duplicate\"")), @"");
+}
+
+#[test]
+fn recipes_can_be_listed_shown_and_checked() {
+    let recipe = |arguments: &[&str]| Program::new(["recipe"]).args(arguments).run();
+    insta::assert_snapshot!(recipe(&["list"]).expect_code(0).stdout, @"");
+    assert_eq!(recipe(&["show", "flows"]).expect_code(0).stdout, FLOWS);
+    for name in ["flows", "encoded", "full"] {
+        let text = recipe(&["check", name]).expect_code(0).stdout;
+        let json: serde_json::Value =
+            serde_json::from_str(&recipe(&["check", name, "--json"]).expect_code(0).stdout).expect("JSON");
+        assert_eq!(json["name"], name);
+        assert_eq!(json["fields"].as_array().map(Vec::len), Some(54));
+        for column in json["columns"].as_array().expect("columns") {
+            for key in ["name", "type", "derivation", "description"] {
+                assert!(text.contains(column[key].as_str().expect("text")), "{} of {column}", key);
+            }
+        }
+    }
+    let json = recipe(&["check", "encoded", "--json"]).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["rules"][4]["removes"], "with packetTotalCount above 200000");
+    assert_eq!(json["dropped"][0]["name"], "sourceMacAddress");
+
+    let small = small(
+        "repairs = [\"flowEndReasonClosed\"]\n[[filter]]\nrule = \"cut\"\nremove = { column = \"flowEndReason\", in = [\"eof\"] }\n",
+        &column("end", "from = \"flowEndReason\""),
+    );
+    let world = World::new();
+    let path = world.recipe(&small)[1].clone();
+    let text = recipe(&["check", &path]).expect_code(0).stdout;
+    let (head, _) = text.split_once("\nColumns in").expect("a heading");
+    let (_, tail) = text.split_once("Columns out\n").expect("a heading");
+    let (tail, _) = tail.split_once("\nDropped").expect("a heading");
+    insta::assert_snapshot!(format!("{}\n…\n{tail}", head.split_once("digest").expect("a digest").0), @"");
+    let wrong = world.recipe("name = \"x\"")[1].clone();
+    recipe(&["check", &wrong]).expect_code(2);
+}

@@ -7,6 +7,8 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::instant::Instant;
+
 /// Turns raw IPFIX flow dumps into a Parquet lake partitioned by month and device class, with a manifest that accounts for
 /// every row.
 #[derive(Debug, Parser)]
@@ -46,6 +48,9 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Write rows as CSV, NDJSON or Arrow, one file a device and month
     Export(ExportArgs),
+    /// List, print and explain recipes
+    #[command(subcommand)]
+    Recipe(RecipeCommand),
     /// Print a shell completion script
     Completions {
         /// The shell.
@@ -63,7 +68,8 @@ pub(crate) enum Command {
 #[command(after_help = "\
 Examples:
   flowlake build --config kddi-iot-2019 --input dumps/ --output lake/
-  flowlake build --config my.toml --input dumps/ --device kitchenHub --replace")]
+  flowlake build --config my.toml --input dumps/ --device kitchenHub --replace
+  flowlake build --config my.toml --input dumps/ --recipe encoded --from 2019-07 --to 2019-08")]
 pub(crate) struct BuildArgs {
     /// Catalogue of devices: a TOML file, or the name of a built-in one (kddi-iot-2019)
     #[arg(long, value_name = "FILE")]
@@ -82,7 +88,7 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "DIR", value_parser = local_path(), default_value = "lake")]
     pub(crate) output: PathBuf,
 
-    /// What the lake holds: a TOML file, or the name of a built-in recipe (flows)
+    /// What the lake holds: a TOML file, or the name of a built-in recipe (flows, encoded, full)
     #[arg(long, value_name = "NAME|FILE", default_value = "flows")]
     pub(crate) recipe: String,
 
@@ -90,13 +96,25 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) device: Vec<String>,
 
+    /// Build only devices of this class; may be given several times
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) class: Vec<String>,
+
+    /// Keep only flows that started at this time or later, UTC: 2019-07, 2019-07-01 or 2019-07-01T12:30:00
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<Instant>,
+
+    /// Keep only flows that started before this time, UTC
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<Instant>,
+
     /// Number of threads [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
 
     /// Memory to keep within, as 512MiB or 2GB [default: 48 MiB and 64 MiB a thread]
     ///
-    /// Bounds the memory of the whole process, on any input. Rows that wait for others of their month and do not fit wait in
+    /// 16 MiB a thread more with a recipe that removes duplicates. Bounds the memory of the whole process, on any input. Rows that wait for others of their month and do not fit wait in
     /// temporary files beside the lake; what is built is the same, byte for byte.
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory_limit: Option<ByteSize>,
@@ -113,6 +131,28 @@ pub(crate) struct BuildArgs {
     /// How to show progress
     #[arg(long, value_enum, default_value_t = ProgressMode::Auto)]
     pub(crate) progress: ProgressMode,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecipeCommand {
+    /// List the built-in recipes
+    List,
+    /// Print a recipe as it is: the beginning of one of your own
+    Show {
+        /// A TOML file, or the name of a built-in recipe
+        #[arg(value_name = "NAME|FILE")]
+        recipe: String,
+    },
+    /// Check a recipe and explain it: columns in, columns out, rules
+    Check {
+        /// A TOML file, or the name of a built-in recipe
+        #[arg(value_name = "NAME|FILE")]
+        recipe: String,
+
+        /// Print the explanation as JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// How to show progress.

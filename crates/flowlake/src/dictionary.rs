@@ -52,7 +52,7 @@ fn page() -> String {
         ]
     });
     table(&mut page, ["field", "written as", "type", "unit", "element", "required", "meaning"], fields);
-    for recipe in resources::built_in_recipes() {
+    for recipe in resources::recipes().ok().expect("built-in recipes are right") {
         add_recipe(&mut page, &recipe);
     }
     page

@@ -6,6 +6,7 @@ mod commands;
 #[cfg(test)]
 mod dictionary;
 mod exit;
+mod instant;
 mod pipeline;
 mod progress;
 mod resources;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Verify(args) => commands::verify::run(&args),
         Command::Export(args) => commands::export::run(&args),
+        Command::Recipe(command) => commands::recipe::run(&command),
         Command::Completions { shell } => commands::docs::completions(shell),
         Command::Man { output } => commands::docs::man(&output),
     };

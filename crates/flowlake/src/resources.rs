@@ -11,7 +11,11 @@ use crate::exit::{Exit, Failure};
 
 const CATALOGUES: [(&str, &str); 1] = [("kddi-iot-2019", include_str!("../../../config/kddi-iot-2019.toml"))];
 
-const RECIPES: [(&str, &str); 1] = [("flows", include_str!("../../../config/recipes/flows.toml"))];
+const RECIPES: [(&str, &str); 3] = [
+    ("flows", include_str!("../../../config/recipes/flows.toml")),
+    ("encoded", include_str!("../../../config/recipes/encoded.toml")),
+    ("full", include_str!("../../../config/recipes/full.toml")),
+];
 
 const SAMPLE: &str = include_str!("../../../config/sample.toml");
 
@@ -32,13 +36,18 @@ pub(crate) fn recipe(name: &str) -> Result<Recipe, Failure> {
     }
 }
 
-/// Every built-in recipe.
-#[cfg(test)]
-pub(crate) fn built_in_recipes() -> Vec<Recipe> {
-    RECIPES
-        .iter()
-        .map(|(name, text)| Recipe::parse(text, name).expect("built-in recipes are right"))
-        .collect()
+/// The built-in recipes, each with its name.
+pub(crate) fn recipes() -> Result<Vec<Recipe>, Failure> {
+    RECIPES.iter().map(|(name, text)| Ok(Recipe::parse(text, name)?)).collect()
+}
+
+/// The text of the recipe of a name or file.
+pub(crate) fn recipe_text(name: &str) -> Result<String, Failure> {
+    match built_in(&RECIPES, name) {
+        Some(text) => Ok(text.to_owned()),
+        None => fs_err::read_to_string(name)
+            .map_err(|error| with_names(ConfigError::unreadable(&error), name, "recipes", &RECIPES)),
+    }
 }
 
 /// How devices behave in samples.

@@ -95,6 +95,7 @@ pub enum EncodeError {
 pub(crate) struct Encoder {
     schema: Arc<TableSchema>,
     arrow_schema: SchemaRef,
+    frame_schema: SchemaRef,
     waiting_schema: SchemaRef,
     parquet_schema: TypePtr,
     properties: WriterPropertiesPtr,
@@ -115,8 +116,8 @@ impl Encoder {
         let unused = SerializedFileWriter::new(io::sink(), parquet_schema.clone(), properties.clone())
             .map_err(setup)?;
         let factory = ArrowRowGroupWriterFactory::new(&unused, arrow_schema.clone());
-        let waiting_schema = waiting_schema(&schema);
-        Ok(Self { schema, arrow_schema, waiting_schema, parquet_schema, properties, factory })
+        let (frame_schema, waiting_schema) = (schema.frame_schema(), waiting_schema(&schema));
+        Ok(Self { schema, arrow_schema, frame_schema, waiting_schema, parquet_schema, properties, factory })
     }
 
     pub(crate) fn schema(&self) -> &TableSchema {
@@ -130,7 +131,7 @@ impl Encoder {
 
     /// The rows of a frame that has the schema, on the other side.
     pub(crate) fn rows(&self, frame: &DataFrame, month: Month) -> Result<Rows, EncodeError> {
-        let columns = frame.columns().iter().zip(self.arrow_schema.fields()).map(|(values, field)| {
+        let columns = frame.columns().iter().zip(self.frame_schema.fields()).map(|(values, field)| {
             arrow_bridge::to_arrow(values.as_materialized_series(), field.data_type())
                 .map_err(|source| EncodeError::Bridge { column: field.name().clone(), month, source })
         });
@@ -224,7 +225,8 @@ impl RowGroup {
         let rows = self.rows();
         let (month, index) = (self.month, self.index);
         let encoder = Arc::clone(&self.encoder);
-        let (mut min_flow_start, mut max_flow_start) = (i64::MAX, i64::MIN);
+        let position = encoder.schema.flow_start_position();
+        let mut range = (i64::MAX, i64::MIN);
         let mut digests = BlockDigests::new(rows);
         let mut chunks = Vec::with_capacity(encoder.schema.columns().len());
         // Only encryption depends on the index of a row group.
@@ -234,8 +236,8 @@ impl RowGroup {
         for (i, ((column, field), mut writer)) in columns.zip(writers).enumerate() {
             let name = || column.name.clone();
             let array = self.take_column(i)?;
-            if i == encoder.schema.flow_start_position() {
-                (min_flow_start, max_flow_start) = flow_start_range(&array, month)?;
+            if i == position {
+                range = flow_start_range(&array, month)?;
             }
             digests
                 .column(&column.name, column.data_type, &array)
@@ -246,6 +248,11 @@ impl RowGroup {
                 .map_err(|source| EncodeError::Column { column: name(), month, source })?;
             chunks.push(chunk);
         }
+        // Behind the columns of the file stands what is not written.
+        if position >= encoder.schema.columns().len() {
+            range = flow_start_range(&self.take_column(position)?, month)?;
+        }
+        let (min_flow_start, max_flow_start) = range;
         let blocks = digests.finish();
         Ok(EncodedRowGroup { month, index, rows, chunks, blocks, min_flow_start, max_flow_start })
     }
@@ -264,7 +271,7 @@ impl RowGroup {
             _ => concat(&arrays.iter().map(AsRef::as_ref).collect::<Vec<_>>()),
         });
         joined.map_err(|source| {
-            let column = self.encoder.schema.columns()[column].name.clone();
+            let column = self.encoder.frame_schema.field(column).name().clone();
             EncodeError::Bridge { column, month, source }
         })
     }

@@ -25,6 +25,9 @@ pub struct Manifest {
     pub dataset: Dataset,
     /// The recipe that was applied.
     pub recipe: RecipeReference,
+    /// What of the input was asked for; absent when all of it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
     /// Columns of every data file, and the partition columns beside them.
     pub schema: Schema,
     /// Raw fields that are not in the lake, each with its reason and the evidence counted in this build.
@@ -33,6 +36,9 @@ pub struct Manifest {
     pub row_accounting: RowAccounting,
     /// What was repaired, counted over the rows kept.
     pub repairs: Vec<Repair>,
+    /// Values that a column cannot hold, counted over the rows kept; absent when no column is of that kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_encoded: Vec<NotEncoded>,
     /// One entry a dump, ordered by dump name.
     pub sources: Vec<Source>,
     /// One entry a data file, ordered by path.
@@ -78,6 +84,24 @@ pub struct RecipeReference {
     pub name: String,
     /// SHA-256 of the recipe file's bytes, hexadecimal.
     pub digest: String,
+}
+
+/// What of the input a build was asked for. Rows outside of the times are removed by rules, and counted there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Selection {
+    /// Only these devices, as they were named; absent when all are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<String>,
+    /// Only devices of these classes; absent when all are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+    /// Only flows that started at this time or later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Only flows that started before this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
 }
 
 /// Columns of the lake.
@@ -230,6 +254,18 @@ pub struct Repair {
     /// The repair's name.
     pub name: String,
     /// Values it changed.
+    pub values: u64,
+}
+
+/// Values of one kind that a column cannot hold: it is null there, or what the recipe fills it with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotEncoded {
+    /// The column.
+    pub column: String,
+    /// Kind of the values: `ipv6`.
+    pub reason: String,
+    /// How many.
     pub values: u64,
 }
 

@@ -31,11 +31,13 @@ impl Rows {
     }
 }
 
-/// The schema with which rows wait: as the table's, with dictionaries for text that recurs.
+/// The schema with which rows wait: as that of frames, with dictionaries for text that recurs.
 pub(crate) fn waiting_schema(table: &TableSchema) -> SchemaRef {
-    let arrow = table.arrow_schema();
-    let fields = arrow.fields().iter().zip(table.columns()).map(|(field, column)| {
-        let recurs = field.data_type() == &DataType::Utf8View && column.encoding != Encoding::DeltaText;
+    let arrow = table.frame_schema();
+    let columns = table.columns().iter().map(Some).chain([None]);
+    let fields = arrow.fields().iter().zip(columns).map(|(field, column)| {
+        let distinct = column.is_some_and(|column| column.encoding == Encoding::DeltaText);
+        let recurs = field.data_type() == &DataType::Utf8View && !distinct;
         let dictionary = || DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8View));
         let data_type = if recurs { dictionary() } else { field.data_type().clone() };
         Field::new(field.name(), data_type, field.is_nullable())

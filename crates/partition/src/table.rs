@@ -101,7 +101,16 @@ pub struct TableColumn {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableSchema {
     columns: Vec<TableColumn>,
-    flow_start: usize,
+    flow_start: FlowStart,
+}
+
+/// Where it stands when a flow began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum FlowStart {
+    /// In the column at this position.
+    Column(usize),
+    /// In a column behind the others that frames have and files do not.
+    Helper(String),
 }
 
 impl TableSchema {
@@ -111,30 +120,32 @@ impl TableSchema {
     /// # Errors
     /// When a name occurs twice, `flow_start` is not that column, or an encoding does not fit its type.
     pub fn new(columns: Vec<TableColumn>, flow_start: &str) -> Result<Self, TableError> {
-        let mut names = std::collections::HashSet::new();
-        for column in &columns {
-            if !names.insert(column.name.as_str()) {
-                return Err(TableError::DuplicateColumn { name: column.name.clone() });
-            }
-            let fits = match column.encoding {
-                Encoding::Auto => true,
-                Encoding::Delta => !matches!(column.data_type, ColumnType::String | ColumnType::Float64),
-                Encoding::DeltaText => column.data_type == ColumnType::String,
-            };
-            if !fits {
-                return Err(TableError::Encoding {
-                    name: column.name.clone(),
-                    encoding: column.encoding,
-                    data_type: type_name(column.data_type),
-                });
-            }
-        }
+        check_columns(&columns)?;
         let flow_start = columns
             .iter()
             .position(|c| c.data_type == ColumnType::TimestampMillis && !c.nullable)
             .filter(|first| columns[*first].name == flow_start)
             .ok_or_else(|| TableError::FlowStart { name: flow_start.to_owned() })?;
-        Ok(Self { columns, flow_start })
+        Ok(Self { columns, flow_start: FlowStart::Column(flow_start) })
+    }
+
+    /// A schema of `columns` none of which says when a flow began. Frames have one more column, the last, named `helper`,
+    /// that does: it decides the month and is not written.
+    ///
+    /// # Errors
+    /// When a name occurs twice, a column is a timestamp without nulls, which readers of the lake would take for the flow
+    /// start, or an encoding does not fit its type.
+    pub fn without_flow_start(columns: Vec<TableColumn>, helper: &str) -> Result<Self, TableError> {
+        check_columns(&columns)?;
+        if columns.iter().any(|column| column.name == helper) {
+            return Err(TableError::DuplicateColumn { name: helper.to_owned() });
+        }
+        if let Some(first) =
+            columns.iter().find(|c| c.data_type == ColumnType::TimestampMillis && !c.nullable)
+        {
+            return Err(TableError::FlowStart { name: first.name.clone() });
+        }
+        Ok(Self { columns, flow_start: FlowStart::Helper(helper.to_owned()) })
     }
 
     /// The columns, in file order.
@@ -146,12 +157,28 @@ impl TableSchema {
     /// Name of the column that says when a flow began.
     #[must_use]
     pub fn flow_start(&self) -> &str {
-        &self.columns[self.flow_start].name
+        match &self.flow_start {
+            FlowStart::Column(position) => &self.columns[*position].name,
+            FlowStart::Helper(name) => name,
+        }
     }
 
-    /// Position of [`Self::flow_start`] among the columns.
+    /// Position of [`Self::flow_start`] among the columns of a frame.
     pub(crate) fn flow_start_position(&self) -> usize {
-        self.flow_start
+        match self.flow_start {
+            FlowStart::Column(position) => position,
+            FlowStart::Helper(_) => self.columns.len(),
+        }
+    }
+
+    /// The Arrow schema of frames: that of the files, and the helper behind it if there is one.
+    pub(crate) fn frame_schema(&self) -> SchemaRef {
+        let helper = match &self.flow_start {
+            FlowStart::Column(_) => None,
+            FlowStart::Helper(name) => Some((name.as_str(), ColumnType::TimestampMillis, false)),
+        };
+        let columns = self.columns.iter().map(|c| (c.name.as_str(), c.data_type, c.nullable));
+        arrow_schema(columns.chain(helper))
     }
 
     /// The Arrow schema of the data files: what crosses to the Parquet writer and what its reader gives back.
@@ -160,15 +187,25 @@ impl TableSchema {
         arrow_schema(self.columns.iter().map(|c| (c.name.as_str(), c.data_type, c.nullable)))
     }
 
-    /// Checks that a frame has exactly these columns, in this order, of these types, and nulls only where allowed.
-    /// A timestamp may be with or without the zone UTC: both hold UTC.
+    /// Checks that a frame has exactly these columns, in this order, of these types, and nulls only where allowed; and
+    /// behind them the helper, if there is one. A timestamp may be with or without the zone UTC: both hold UTC.
     ///
     /// # Errors
     /// Names the first column that differs.
     pub fn check(&self, frame: &DataFrame) -> Result<(), TableError> {
         let found = frame.columns();
-        for position in 0..self.columns.len().max(found.len()) {
-            let expected = self.columns.get(position);
+        let helper = match &self.flow_start {
+            FlowStart::Column(_) => None,
+            FlowStart::Helper(name) => Some(TableColumn {
+                name: name.clone(),
+                data_type: ColumnType::TimestampMillis,
+                nullable: false,
+                encoding: Encoding::Auto,
+            }),
+        };
+        let columns: Vec<&TableColumn> = self.columns.iter().chain(&helper).collect();
+        for position in 0..columns.len().max(found.len()) {
+            let expected = columns.get(position).copied();
             let column = found.get(position);
             let (Some(expected), Some(column)) = (expected, column) else {
                 return Err(column_name_error(position, expected, column.map(|c| c.name().as_str())));
@@ -190,6 +227,29 @@ impl TableSchema {
         }
         Ok(())
     }
+}
+
+/// Checks that no name is there twice and that each encoding fits.
+fn check_columns(columns: &[TableColumn]) -> Result<(), TableError> {
+    let mut names = std::collections::HashSet::new();
+    for column in columns {
+        if !names.insert(column.name.as_str()) {
+            return Err(TableError::DuplicateColumn { name: column.name.clone() });
+        }
+        let fits = match column.encoding {
+            Encoding::Auto => true,
+            Encoding::Delta => !matches!(column.data_type, ColumnType::String | ColumnType::Float64),
+            Encoding::DeltaText => column.data_type == ColumnType::String,
+        };
+        if !fits {
+            return Err(TableError::Encoding {
+                name: column.name.clone(),
+                encoding: column.encoding,
+                data_type: type_name(column.data_type),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn column_name_error(position: usize, expected: Option<&TableColumn>, found: Option<&str>) -> TableError {
@@ -300,6 +360,25 @@ mod tests {
         assert!(matches!(refused(vec![start.clone(), wrong]), TableError::Encoding { .. }));
         let wrong = column("mean", ColumnType::Float64, Encoding::Delta);
         assert!(matches!(refused(vec![start, wrong]), TableError::Encoding { .. }));
+    }
+
+    #[test]
+    fn without_a_flow_start_frames_have_a_helper() {
+        let mut columns = testing::schema().columns().to_vec();
+        let refused = TableSchema::without_flow_start(columns.clone(), "helper").expect_err("refused");
+        assert_eq!(refused, TableError::FlowStart { name: "flowStartMilliseconds".to_owned() });
+        let start = columns.remove(0);
+        let refused = TableSchema::without_flow_start(columns.clone(), "port").expect_err("refused");
+        assert_eq!(refused, TableError::DuplicateColumn { name: "port".to_owned() });
+        let schema = TableSchema::without_flow_start(columns, &start.name).expect("a schema");
+        assert_eq!((schema.flow_start(), schema.columns().len()), ("flowStartMilliseconds", 6));
+        let mut frame = testing::frame(0, 10);
+        assert!(matches!(schema.check(&frame), Err(TableError::ColumnName { position: 0, .. })));
+        let helper = frame.column("flowStartMilliseconds").expect("a column").clone();
+        frame = frame.drop("flowStartMilliseconds").expect("a column");
+        assert!(matches!(schema.check(&frame), Err(TableError::ColumnName { position: 6, .. })));
+        frame.with_column(helper).expect("same height");
+        schema.check(&frame).expect("it fits");
     }
 
     #[test]

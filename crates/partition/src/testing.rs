@@ -104,6 +104,7 @@ pub(crate) fn manifest(files: Vec<DataFile>) -> Manifest {
             url: text("none"),
         },
         recipe: manifest::RecipeReference { name: text("flows"), digest: "0".repeat(64) },
+        selection: None,
         schema: manifest::Schema {
             columns: schema()
                 .columns()
@@ -129,6 +130,7 @@ pub(crate) fn manifest(files: Vec<DataFile>) -> Manifest {
             rejected: 2,
         },
         repairs: vec![],
+        not_encoded: vec![],
         sources: vec![manifest::Source {
             dump: text("echo"),
             device: text("echo"),

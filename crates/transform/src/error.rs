@@ -12,3 +12,14 @@ pub struct TransformError {
     #[source]
     pub source: polars::error::PolarsError,
 }
+
+/// Fingerprints of flows that could not be put on disk or looked up there.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use a temporary file in {}", directory.display())]
+pub struct SeenError {
+    /// Where.
+    pub directory: std::path::PathBuf,
+    /// Why; a full disk shows up here.
+    #[source]
+    pub source: std::io::Error,
+}

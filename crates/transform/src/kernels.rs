@@ -1,12 +1,12 @@
 //! Functions on whole columns that Polars has no expression for.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
 
 use flowlake_ingest::schema::TCP_FLAG_LETTERS;
 use polars::prelude::{
-    ArrowDataType, ChunkTake, Column, DataType, Field, IDX_DTYPE, IdxCa, IdxSize, Int64Chunked, IntoColumn,
-    NewChunkedArray, PlHashMap, PlSmallStr, PolarsResult, Schema, StringChunked,
+    ArrowDataType, BooleanChunked, ChunkTake, Column, DataType, Field, IDX_DTYPE, IdxCa, IdxSize,
+    Int64Chunked, IntoColumn, NewChunkedArray, PlHashMap, PlSmallStr, PolarsResult, Schema, StringChunked,
 };
 use polars_arrow::array::{Array, Utf8ViewArray, View};
 use polars_buffer::Buffer;
@@ -19,6 +19,16 @@ const MILLIS_PER_DAY: i64 = 86_400_000;
 /// Output type of a kernel that keeps its first column's name.
 pub(crate) fn text_field(_: &Schema, field: &Field) -> PolarsResult<Field> {
     Ok(Field::new(field.name().clone(), DataType::String))
+}
+
+/// As [`text_field`], for kernels that give integers.
+pub(crate) fn int64_field(_: &Schema, field: &Field) -> PolarsResult<Field> {
+    Ok(Field::new(field.name().clone(), DataType::Int64))
+}
+
+/// As [`text_field`], for kernels that give yes or no.
+pub(crate) fn boolean_field(_: &Schema, field: &Field) -> PolarsResult<Field> {
+    Ok(Field::new(field.name().clone(), DataType::Boolean))
 }
 
 /// As [`text_field`], for kernels of several columns.
@@ -71,6 +81,30 @@ pub(crate) fn canonical_ip(
         if code & 1 == 1 && repairs.unspecified && opposite_ipv4() { zeros } else { code >> 1 }
     });
     values.gather(PlSmallStr::EMPTY, &codes)
+}
+
+/// IPv4 addresses as their 32-bit values; null for IPv6.
+pub(crate) fn ipv4_integer(column: &Column) -> PolarsResult<Column> {
+    let mut values: Vec<Option<i64>> = Vec::new();
+    let codes = codes(column.str()?, |memo, view, address, _| {
+        memo.get(view, || {
+            values.push(address.parse::<Ipv4Addr>().ok().map(|ip| i64::from(ip.to_bits())));
+            (values.len() - 1) as IdxSize
+        })
+    });
+    if values.is_empty() {
+        values.push(None);
+    }
+    let values = Int64Chunked::from_iter_options(column.name().clone(), values.into_iter());
+    Ok(values.take(&codes)?.into_column())
+}
+
+/// Whether an address is IPv6: those alone are written with `:`.
+pub(crate) fn is_ipv6(column: &Column) -> PolarsResult<Column> {
+    let mut holds: BooleanChunked =
+        column.str()?.iter().map(|address| address.map(|address| address.contains(':'))).collect();
+    holds.rename(column.name().clone());
+    Ok(holds.into_column())
 }
 
 /// `HH:MM:SS.mmm` of milliseconds since 1970, UTC.

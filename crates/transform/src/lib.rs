@@ -6,19 +6,24 @@
 //! [`ColumnEvidence`] know how.
 #![forbid(unsafe_code)]
 
+mod duplicates;
 mod error;
 mod evidence;
 mod kernels;
 mod plan;
 mod recipe;
 mod repair;
+mod seen;
 mod transformer;
 
-pub use error::TransformError;
+pub use duplicates::Fingerprint;
+pub use error::{SeenError, TransformError};
 pub use evidence::{ColumnEvidence, EvidenceSummary, MostFrequentValue};
 pub use plan::{OutputColumn, OutputType};
 pub use recipe::{
-    Claim, Derivation, DroppedField, FLOW_START, FilterRule, LookupTable, OutputSpec, Recipe, Role,
+    Claim, Condition, Derivation, DroppedField, FLOW_START, FLOW_START_HELPER, Fill, FilterRule, IpFamily,
+    LookupTable, OutputSpec, Recipe, Role, TimePart, Value,
 };
 pub use repair::Repair;
-pub use transformer::{FlowBatch, Transformer};
+pub use seen::SeenFlows;
+pub use transformer::{FlowBatch, Screened, Transformer};

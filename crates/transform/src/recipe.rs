@@ -2,16 +2,20 @@
 //!
 //! It stays small on purpose: filters, columns that are copied or derived by one of a documented set of operations, tables,
 //! and fields that are dropped with a reason. Anything unknown is an error that names file and line, and every raw field
-//! must be used or dropped, so that nothing is lost by being forgotten.
+//! must be used or dropped, so that nothing is lost by being forgotten. Here is what a recipe says; [`parse`] reads it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+mod condition;
+mod derivation;
+mod parse;
 
+use std::collections::BTreeMap;
+
+use flowlake_ingest::DIRECTION;
 use flowlake_ingest::schema::{FIELDS, Kind, field_index};
-use flowlake_ingest::{ConfigError, DIRECTION, Direction};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
-use toml::Spanned;
+
+pub use condition::{Condition, IpFamily};
+pub use derivation::{Derivation, TimePart};
 
 use crate::repair::Repair;
 
@@ -43,10 +47,26 @@ pub struct FilterRule {
     pub rule: String,
     /// What it is for.
     pub description: String,
-    /// Column it looks at.
-    pub column: String,
-    /// Text values that are removed.
-    pub values: Vec<String>,
+    /// Which rows it removes.
+    pub condition: Condition,
+}
+
+/// A value that a field is compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Of a text field.
+    Text(String),
+    /// Of an integer field.
+    Integer(i64),
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Integer(number) => write!(f, "{number}"),
+        }
+    }
 }
 
 /// A table from one or more integer columns to text.
@@ -71,6 +91,8 @@ pub struct OutputSpec {
     pub name: String,
     /// How it is made.
     pub derivation: Derivation,
+    /// What stands where there is no value.
+    pub fill: Option<Fill>,
     /// What it is for.
     pub role: Role,
     /// Unit of its values.
@@ -79,18 +101,15 @@ pub struct OutputSpec {
     pub description: String,
 }
 
-/// How a column is made.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Derivation {
-    /// A field as it is, after repairs.
-    Copy(String),
-    /// The UTC date of a timestamp.
-    Date(String),
-    /// The UTC time of day of a timestamp, as `HH:MM:SS.mmm`.
-    TimeOfDay(String),
-    /// A value looked up in the table of this name.
-    Lookup(String),
+/// What stands in a column where there is no value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fill {
+    /// In a column of text.
+    Text(String),
+    /// In a column of integers.
+    Integer(i64),
+    /// In a column of floating-point numbers.
+    Float(f64),
 }
 
 /// What a column is for.
@@ -147,342 +166,123 @@ impl Claim {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RecipeFile {
-    name: Spanned<String>,
-    title: String,
-    #[serde(default)]
-    repairs: Vec<Spanned<String>>,
-    #[serde(default)]
-    filter: Vec<FilterEntry>,
-    #[serde(default)]
-    tables: BTreeMap<String, Spanned<LookupTable>>,
-    column: Vec<ColumnEntry>,
-    #[serde(default)]
-    dropped: Vec<DroppedEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FilterEntry {
-    rule: Spanned<String>,
-    remove: Condition,
-    #[serde(default)]
-    description: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Condition {
-    column: Spanned<String>,
-    r#in: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ColumnEntry {
-    name: Spanned<String>,
-    from: Option<Spanned<String>>,
-    derive: Option<Spanned<Derivation>>,
-    role: Role,
-    unit: Option<String>,
-    description: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DroppedEntry {
-    name: Spanned<String>,
-    reason: Spanned<String>,
-    min_share: Option<Spanned<f64>>,
-    detail: String,
-}
-
-/// Columns a recipe can use that are no raw fields.
+/// Columns a recipe can use that are no raw fields, beside the direction and the line.
 pub(crate) const DEVICE_NAME: &str = "deviceName";
+pub(crate) const DEVICE_CLASS: &str = "deviceClass";
+pub(crate) const DUMP: &str = "dump";
 
 /// The column that says which month a row belongs to.
 pub const FLOW_START: &str = "flowStartMilliseconds";
 
-/// Columns that are directory names and so cannot be in the files.
-const PARTITION_COLUMNS: [&str; 2] = ["month", "deviceClass"];
+/// Name of the column, last of all and not to be written, that says so where a recipe has no timestamps.
+pub const FLOW_START_HELPER: &str = "helper:flowStartMilliseconds";
 
 impl Recipe {
-    /// Reads a recipe file.
-    ///
-    /// # Errors
-    /// [`ConfigError`] naming the file, and the line when one is to blame.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let file = path.display().to_string();
-        let text = fs_err::read_to_string(path).map_err(|error| ConfigError::unreadable(&error))?;
-        Self::parse(&text, &file)
+    /// Whether the lake has the flow start as a column. Otherwise the last column of each batch, which is not to be written,
+    /// is [`FLOW_START_HELPER`].
+    #[must_use]
+    pub fn has_flow_start(&self) -> bool {
+        self.columns.iter().any(|column| column.derivation.is_timestamp())
     }
 
-    /// Parses a recipe; `file` is its name in errors.
-    ///
-    /// # Errors
-    /// As [`Recipe::read`].
-    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
-        let parsed: RecipeFile =
-            toml::from_str(text).map_err(|error| ConfigError::toml(file, text, &error))?;
-        let at = |offset: usize, message: String| ConfigError::at(file, text, offset, message);
-        let name = parsed.name.as_ref();
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
-            return Err(at(parsed.name.span().start, format!("recipe name `{name}` is no slug")));
-        }
-
-        let mut repairs = BTreeSet::new();
-        for repair in &parsed.repairs {
-            let known = Repair::from_name(repair.as_ref()).ok_or_else(|| {
-                let names: Vec<_> = Repair::ALL.iter().map(|repair| repair.name()).collect();
-                at(
-                    repair.span().start,
-                    format!("unknown repair `{}`, expected one of {}", repair.as_ref(), names.join(", ")),
-                )
-            })?;
-            repairs.insert(known);
-        }
-
-        let mut filters: Vec<FilterRule> = Vec::new();
-        for entry in parsed.filter {
-            let offset = entry.rule.span().start;
-            let rule = entry.rule.into_inner();
-            if filters.iter().any(|filter| filter.rule == rule) {
-                return Err(at(offset, format!("rule `{rule}` is there twice")));
-            }
-            let column = entry.remove.column;
-            let is_text = column.as_ref() == DIRECTION
-                || field_index(column.as_ref()).is_some_and(|i| FIELDS[i].kind.is_text());
-            if !is_text {
-                return Err(at(
-                    column.span().start,
-                    format!("`{}` is no text column to filter by", column.as_ref()),
-                ));
-            }
-            if column.as_ref() == DIRECTION
-                && let Some(unknown) =
-                    entry.remove.r#in.iter().find(|value| Direction::from_name(value).is_none())
-            {
-                let names = Direction::ALL.map(Direction::name).join(", ");
-                return Err(at(offset, format!("`{unknown}` is no direction, expected one of {names}")));
-            }
-            filters.push(FilterRule {
-                rule,
-                description: entry.description,
-                column: column.into_inner(),
-                values: entry.remove.r#in,
-            });
-        }
-
-        let mut tables = BTreeMap::new();
-        for (name, table) in parsed.tables {
-            let offset = table.span().start;
-            let mut table = table.into_inner();
-            table.check(&name).map_err(|message| at(offset, message))?;
-            tables.insert(name, table);
-        }
-
-        let mut columns: Vec<OutputSpec> = Vec::new();
-        for entry in parsed.column {
-            let offset = entry.name.span().start;
-            let name = entry.name.into_inner();
-            // Compared without case, as SQL engines do.
-            if columns.iter().any(|column| column.name.eq_ignore_ascii_case(&name)) {
-                return Err(at(offset, format!("column `{name}` is there twice (case makes no difference)")));
-            }
-            if name.is_empty() || PARTITION_COLUMNS.iter().any(|column| column.eq_ignore_ascii_case(&name)) {
-                return Err(at(
-                    offset,
-                    format!("column `{name}` cannot be in the files: it is a partition column"),
-                ));
-            }
-            let (derivation, offset) = match (entry.from, entry.derive) {
-                (Some(_), Some(derive)) => {
-                    return Err(at(
-                        derive.span().start,
-                        format!("column `{name}` has both `from` and `derive`"),
-                    ));
-                }
-                (Some(from), None) => (Derivation::Copy(from.as_ref().clone()), from.span().start),
-                (None, Some(derive)) => (derive.as_ref().clone(), derive.span().start),
-                (None, None) => (Derivation::Copy(name.clone()), offset),
-            };
-            check_derivation(&derivation, &tables).map_err(|message| at(offset, message))?;
-            columns.push(OutputSpec {
-                name,
-                derivation,
-                role: entry.role,
-                unit: entry.unit,
-                description: entry.description,
-            });
-        }
-
-        let mut dropped: Vec<DroppedField> = Vec::new();
-        for entry in parsed.dropped {
-            let offset = entry.name.span().start;
-            let name = entry.name.as_ref();
-            if field_index(name).is_none() {
-                return Err(at(offset, format!("`{name}` is no raw field")));
-            }
-            if dropped.iter().any(|field| field.name == *name) {
-                return Err(at(offset, format!("`{name}` is dropped twice")));
-            }
-            let claim = entry.claim().map_err(|(offset, message)| at(offset, message))?;
-            dropped.push(DroppedField { name: entry.name.into_inner(), claim, detail: entry.detail });
-        }
-
-        let recipe = Self {
-            name: parsed.name.into_inner(),
-            title: parsed.title,
-            digest: Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect(),
-            repairs: repairs.into_iter().collect(),
-            filters,
-            tables,
-            columns,
-            dropped,
-        };
-        recipe.check_flow_start().map_err(|message| ConfigError::whole(file, message))?;
-        recipe.check_fields_accounted().map_err(|message| ConfigError::whole(file, message))?;
-        Ok(recipe)
+    /// Whether a rule removes duplicates.
+    #[must_use]
+    pub fn removes_duplicates(&self) -> bool {
+        self.filters.iter().any(|filter| filter.condition == Condition::Duplicates)
     }
 
-    /// Raw fields a column is made from.
+    /// Adds rules, behind all others, that remove flows that started before `from`, and at `to` or later: milliseconds since
+    /// 1970, UTC, each with the name under which the rows are counted.
+    pub fn keep_starts(&mut self, from: Option<(i64, String)>, to: Option<(i64, String)>) {
+        let before = from.map(|(millis, rule)| (Condition::StartsBefore(millis), rule));
+        let after = to.map(|(millis, rule)| (Condition::StartsFrom(millis), rule));
+        self.filters.extend(before.into_iter().chain(after).map(|(condition, rule)| FilterRule {
+            rule,
+            description: "Asked for on the command line".to_owned(),
+            condition,
+        }));
+    }
+
+    /// Columns of the rows, beside [`FLOW_START`], that a derivation uses: raw fields for the most part.
     #[must_use]
     pub fn sources(&self, derivation: &Derivation) -> Vec<String> {
         match derivation {
-            Derivation::Copy(name) | Derivation::Date(name) | Derivation::TimeOfDay(name) => {
-                vec![name.clone()]
-            }
+            Derivation::Copy(name)
+            | Derivation::Date(name)
+            | Derivation::TimeOfDay(name)
+            | Derivation::TimePart(_, name)
+            | Derivation::OneHot { column: name, .. }
+            | Derivation::InList { column: name, .. }
+            | Derivation::Flag { column: name, .. }
+            | Derivation::Ipv4Integer(name) => vec![name.clone()],
+            Derivation::Ratio { of, to } => vec![of.clone(), to.clone()],
             Derivation::Lookup(table) => {
                 self.tables.get(table).map(|table| table.keys.clone()).unwrap_or_default()
             }
         }
     }
 
-    /// Months are told by [`FLOW_START`], which a reader of a lake finds as its first timestamp.
-    fn check_flow_start(&self) -> Result<(), String> {
-        let timestamp = |column: &&OutputSpec| {
-            matches!(&column.derivation, Derivation::Copy(name)
-                if field_index(name).is_some_and(|i| FIELDS[i].kind == Kind::Timestamp))
-        };
-        let copied = Derivation::Copy(FLOW_START.to_owned());
-        match self.columns.iter().find(timestamp) {
-            Some(first) if first.name == FLOW_START && first.derivation == copied => Ok(()),
-            _ => Err(format!(
-                "the first timestamp column must be `{FLOW_START}`, copied from the field: it tells the month of a row"
-            )),
-        }
-    }
-
-    /// Every raw field is in a column or dropped, and not both.
-    fn check_fields_accounted(&self) -> Result<(), String> {
-        let used: BTreeSet<String> =
-            self.columns.iter().flat_map(|column| self.sources(&column.derivation)).collect();
-        for field in &self.dropped {
-            if used.contains(&field.name) {
-                return Err(format!("`{}` is dropped, but a column is made from it", field.name));
-            }
-        }
-        let forgotten: Vec<&str> = FIELDS
-            .iter()
-            .map(|field| field.name)
-            .filter(|name| !used.contains(*name) && !self.dropped.iter().any(|field| field.name == *name))
-            .collect();
-        if forgotten.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("neither in a [[column]] nor [[dropped]] with a reason: {}", forgotten.join(", ")))
-        }
+    /// Names of the columns that hold IPv4 addresses as numbers, and cannot hold IPv6 ones, each with its field.
+    #[must_use]
+    pub fn ipv4_columns(&self) -> Vec<(&str, &str)> {
+        let columns = self.columns.iter().filter_map(|column| match &column.derivation {
+            Derivation::Ipv4Integer(field) => Some((column.name.as_str(), field.as_str())),
+            _ => None,
+        });
+        columns.collect()
     }
 }
 
-impl DroppedEntry {
-    fn claim(&self) -> Result<Claim, (usize, String)> {
-        let claim = match (self.reason.as_ref().as_str(), &self.min_share) {
-            ("nearConstant", Some(share)) if (0.0..=1.0).contains(share.as_ref()) => {
-                return Ok(Claim::NearConstant { min_share: *share.as_ref() });
-            }
-            ("nearConstant", _) => {
-                return Err((
-                    self.reason.span().start,
-                    "reason `nearConstant` needs `min_share`, 0 to 1".to_owned(),
-                ));
-            }
-            ("constant", _) => Claim::Constant,
-            ("noise", _) => Claim::Noise,
-            ("notInProduct", _) => Claim::NotInProduct,
-            (other, _) => {
-                let message = format!(
-                    "unknown reason `{other}`, expected one of constant, nearConstant, noise, notInProduct"
-                );
-                return Err((self.reason.span().start, message));
-            }
-        };
-        match &self.min_share {
-            Some(share) => {
-                Err((share.span().start, format!("`min_share` has no meaning for reason `{}`", claim.name())))
-            }
-            None => Ok(claim),
-        }
-    }
+/// What can be done with a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Text,
+    Integer,
+    /// A number that may have decimals.
+    Number,
+    Flags,
+    Timestamp,
 }
 
-impl LookupTable {
-    fn check(&mut self, name: &str) -> Result<(), String> {
-        if self.keys.is_empty() {
-            return Err(format!("table `{name}` has no keys"));
-        }
-        for key in &self.keys {
-            let integer = field_index(key).is_some_and(|i| matches!(FIELDS[i].kind, Kind::Integer(_)));
-            if !integer {
-                return Err(format!("table `{name}`: key `{key}` is no integer field"));
-            }
-        }
-        for row in &self.rows {
-            let value = row.first().and_then(toml::Value::as_str);
-            let keys: Option<Vec<i64>> = row.iter().skip(1).map(toml::Value::as_integer).collect();
-            match (value, keys) {
-                (Some(value), Some(keys)) if keys.len() == self.keys.len() => {
-                    if self.entries.iter().any(|(known, _)| *known == keys) {
-                        return Err(format!("table `{name}` lists {keys:?} twice"));
-                    }
-                    self.entries.push((keys, value.to_owned()));
-                }
-                _ => {
-                    return Err(format!(
-                        "table `{name}`: a row is a text and {} integer(s), found {row:?}",
-                        self.keys.len()
-                    ));
-                }
-            }
-        }
-        Ok(())
+/// The class of a raw field, or of the direction.
+fn class_of(column: &str) -> Option<Class> {
+    if column == DIRECTION {
+        return Some(Class::Text);
     }
+    field_index(column).map(|i| match FIELDS[i].kind {
+        Kind::Mac | Kind::Ip | Kind::Text => Class::Text,
+        Kind::Integer(_) | Kind::Hex(_) => Class::Integer,
+        Kind::Thousandths => Class::Number,
+        Kind::TcpFlags => Class::Flags,
+        Kind::Timestamp => Class::Timestamp,
+    })
 }
 
-fn check_derivation(derivation: &Derivation, tables: &BTreeMap<String, LookupTable>) -> Result<(), String> {
-    match derivation {
-        Derivation::Copy(name) => {
-            if name == DEVICE_NAME || name == DIRECTION || field_index(name).is_some() {
-                Ok(())
-            } else {
-                Err(format!("`{name}` is no raw field, nor {DEVICE_NAME} or {DIRECTION}"))
-            }
+fn is_address(column: &str) -> bool {
+    field_index(column).is_some_and(|i| FIELDS[i].kind == Kind::Ip)
+}
+
+/// Values to compare a column with, which must be of its type.
+fn values_for(column: &str, values: &[toml::Value]) -> Result<Vec<Value>, String> {
+    let class = class_of(column).ok_or_else(|| format!("`{column}` is no raw field, nor {DIRECTION}"))?;
+    let (name, parse): (_, fn(&toml::Value) -> Option<Value>) = match class {
+        Class::Text => ("text", |value| value.as_str().map(|text| Value::Text(text.to_owned()))),
+        Class::Integer => ("integers", |value| value.as_integer().map(Value::Integer)),
+        Class::Number | Class::Flags | Class::Timestamp => {
+            return Err(format!("`{column}` is neither text nor integer: it cannot be compared with a list"));
         }
-        Derivation::Date(name) | Derivation::TimeOfDay(name) => {
-            if field_index(name).is_some_and(|i| FIELDS[i].kind == Kind::Timestamp) {
-                Ok(())
-            } else {
-                Err(format!("`{name}` is no timestamp"))
-            }
-        }
-        Derivation::Lookup(table) => {
-            if tables.contains_key(table) {
-                Ok(())
-            } else {
-                Err(format!("there is no [tables.{table}]"))
+    };
+    let value = |value| parse(value).ok_or_else(|| format!("`{column}` holds {name}, not {value}"));
+    let parsed: Vec<Value> = values.iter().map(value).collect::<Result<_, _>>()?;
+    if column == DIRECTION {
+        for value in &parsed {
+            if let Value::Text(text) = value
+                && flowlake_ingest::Direction::from_name(text).is_none()
+            {
+                let names = flowlake_ingest::Direction::ALL.map(flowlake_ingest::Direction::name).join(", ");
+                return Err(format!("`{text}` is no direction, expected one of {names}"));
             }
         }
     }
+    Ok(parsed)
 }

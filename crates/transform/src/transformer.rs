@@ -1,12 +1,15 @@
 //! A recipe at work on the batches of one dump.
 
 use flowlake_ingest::{DIRECTION, Device, Direction, DirectionSet, Directions};
-use polars::prelude::{BooleanChunked, ChunkFull, Column, DataFrame, Expr, IntoLazy, OptFlags, PolarsResult};
+use polars::prelude::{
+    BooleanChunked, Column, DataFrame, Expr, IntoLazy, NewChunkedArray, OptFlags, PlSmallStr, PolarsResult,
+};
 
+use crate::duplicates::{Fingerprint, fingerprints};
 use crate::error::TransformError;
 use crate::evidence::ColumnEvidence;
-use crate::plan::{OutputColumn, output_columns, output_expressions};
-use crate::recipe::Recipe;
+use crate::plan::{OutputColumn, is_repaired, output_columns, output_expressions, removes};
+use crate::recipe::{Condition, Recipe, Value};
 use crate::repair::{repaired, repaired_columns, touched};
 
 /// All that these plans need of the optimiser: they have no joins, scans or filters, and are made anew for every batch.
@@ -15,14 +18,25 @@ const PLAN: OptFlags = OptFlags::TYPE_COERCION.union(OptFlags::SIMPLIFY_EXPR);
 /// Rows of the lake from one batch of raw rows, in the same order, with everything that was counted on the way.
 #[derive(Debug, Clone)]
 pub struct FlowBatch {
-    /// The rows.
+    /// The rows. Where the recipe has no flow start, [`FLOW_START_HELPER`](crate::FLOW_START_HELPER) is the last column.
     pub rows: DataFrame,
     /// Rows removed by each rule of the recipe.
     pub removed: Vec<u64>,
     /// Values changed by each repair of the recipe, over the rows kept.
     pub repairs: Vec<u64>,
+    /// IPv6 addresses that each of [`Recipe::ipv4_columns`] could not hold, over the rows kept.
+    pub not_encoded: Vec<u64>,
     /// Evidence of each dropped field, over the rows kept.
     pub evidence: Vec<ColumnEvidence>,
+}
+
+/// A batch on its way, with all rules applied that stand before the one about duplicates.
+#[derive(Debug, Clone)]
+pub struct Screened {
+    flows: DataFrame,
+    removed: Vec<u64>,
+    /// One a row, if the recipe removes duplicates.
+    pub fingerprints: Vec<Fingerprint>,
 }
 
 /// Applies a recipe to the batches of one dump. Holds no state between them.
@@ -35,17 +49,32 @@ pub struct Transformer {
     repair_first: bool,
     /// Leading rules that look at nothing but the direction: the decoder applies them.
     by_direction: Vec<DirectionSet>,
+    /// The rules behind those, up to the one about duplicates, and the rules behind that.
+    before: Vec<Expr>,
+    after: Vec<Expr>,
+    duplicates: bool,
 }
 
 impl Transformer {
-    /// Prepares a recipe for the dump of a device.
+    /// Prepares a recipe for a dump of a device.
     #[must_use]
-    pub fn new(recipe: &Recipe, device: &Device) -> Self {
+    pub fn new(recipe: &Recipe, device: &Device, dump: &str) -> Self {
+        let by_direction = directions_removed(recipe);
+        let conditions: Vec<&Condition> = recipe.filters.iter().map(|rule| &rule.condition).collect();
+        let mut parts = conditions[by_direction.len()..].split(|rule| **rule == Condition::Duplicates);
+        let mut masks = || -> Vec<Expr> {
+            parts.next().unwrap_or_default().iter().filter_map(|rule| removes(recipe, rule)).collect()
+        };
         Self {
-            output: output_expressions(recipe, &device.name),
+            output: output_expressions(recipe, device, dump),
             repaired: repaired_columns(&recipe.repairs),
-            by_direction: directions_removed(recipe),
-            repair_first: recipe.filters.iter().any(|rule| rule.column != DIRECTION),
+            repair_first: conditions
+                .iter()
+                .any(|rule| rule.columns().iter().any(|column| is_repaired(recipe, column))),
+            before: masks(),
+            after: masks(),
+            duplicates: recipe.removes_duplicates(),
+            by_direction,
             recipe: recipe.clone(),
         }
     }
@@ -63,29 +92,59 @@ impl Transformer {
         Direction::ALL.into_iter().filter(removed).collect()
     }
 
-    /// Transforms a batch: `flows` is in the raw schema with directions, without flows of the directions that are
-    /// [left out](Self::left_out); `directions` counts also those.
+    /// Whether a rule removes duplicates. Then somebody who sees all batches in order has to tell
+    /// [`finish`](Self::finish) which rows are none.
+    #[must_use]
+    pub fn removes_duplicates(&self) -> bool {
+        self.duplicates
+    }
+
+    /// The first step: rules that look at single rows, up to the one about duplicates. `flows` is in the raw schema with
+    /// directions, without flows of the directions that are [left out](Self::left_out); `directions` counts also those.
     ///
     /// # Errors
     /// [`TransformError`] when an expression does not fit its columns.
-    pub fn apply(&self, flows: DataFrame, directions: Directions) -> Result<FlowBatch, TransformError> {
-        let failed = |step| move |source| TransformError { recipe: self.recipe.name.clone(), step, source };
+    pub fn screen(&self, flows: DataFrame, directions: Directions) -> Result<Screened, TransformError> {
         let flows =
-            if self.repair_first { self.repair(flows).map_err(failed("repair values"))? } else { flows };
-        let (kept, removed) = self.filter(flows, directions).map_err(failed("filter rows"))?;
-        let kept =
-            if self.repair_first { kept } else { self.repair(kept).map_err(failed("repair values"))? };
-        let evidence = self.evidence(&kept).map_err(failed("count evidence"))?;
-        let (rows, repairs) = self.derive(kept).map_err(failed("derive columns"))?;
-        Ok(FlowBatch { rows, removed, repairs, evidence })
+            if self.repair_first { self.failing("repair values", self.repair(flows))? } else { flows };
+        let mut removed = self.left_out_by_rule(directions);
+        let flows = self.failing("filter rows", filter(flows, &self.before, &mut removed))?;
+        let fingerprints = if self.duplicates { fingerprints(&flows) } else { Ok(Vec::new()) };
+        let fingerprints = self.failing("take fingerprints", fingerprints)?;
+        Ok(Screened { flows, removed, fingerprints })
     }
 
-    /// Removes rows: each by the first rule that holds for it.
-    fn filter(&self, flows: DataFrame, directions: Directions) -> PolarsResult<(DataFrame, Vec<u64>)> {
-        let mut kept: Option<BooleanChunked> = None;
-        let mut removed = Vec::with_capacity(self.recipe.filters.len());
+    /// The second step: everything else. `first` says of each row whether it is no duplicate; it is not looked at if no rule
+    /// removes those.
+    ///
+    /// # Errors
+    /// As [`Self::screen`].
+    pub fn finish(&self, screened: Screened, first: &[bool]) -> Result<FlowBatch, TransformError> {
+        let Screened { mut flows, mut removed, .. } = screened;
+        if self.duplicates {
+            let duplicates = first.iter().filter(|first| !**first).count();
+            removed.push(duplicates as u64);
+            if duplicates > 0 {
+                let first = BooleanChunked::from_slice(PlSmallStr::EMPTY, first);
+                flows = self.failing("remove duplicates", flows.filter(&first))?;
+            }
+        }
+        let kept = self.failing("filter rows", filter(flows, &self.after, &mut removed))?;
+        let kept = if self.repair_first { kept } else { self.failing("repair values", self.repair(kept))? };
+        let evidence = self.failing("count evidence", self.evidence(&kept))?;
+        let not_encoded = self.failing("count addresses", self.not_encoded(&kept))?;
+        let (rows, repairs) = self.failing("derive columns", self.derive(kept))?;
+        Ok(FlowBatch { rows, removed, repairs, not_encoded, evidence })
+    }
+
+    fn failing<T>(&self, step: &'static str, result: PolarsResult<T>) -> Result<T, TransformError> {
+        result.map_err(|source| TransformError { recipe: self.recipe.name.clone(), step, source })
+    }
+
+    /// Rows that each of the leading rules about the direction removes.
+    fn left_out_by_rule(&self, directions: Directions) -> Vec<u64> {
         let mut before = DirectionSet::default();
-        for set in &self.by_direction {
+        let rows = self.by_direction.iter().map(|set| {
             let mut rows = 0;
             for direction in Direction::ALL.into_iter().filter(|direction| set.contains(*direction)) {
                 if !before.contains(direction) {
@@ -93,32 +152,9 @@ impl Transformer {
                     rows += directions.count(direction);
                 }
             }
-            removed.push(rows);
-        }
-        let left_out = removed.len();
-        for rule in &self.recipe.filters[left_out..] {
-            let column = match flows.column(&repaired(&rule.column)) {
-                Ok(column) => column.str()?,
-                Err(_) => flows.column(&rule.column)?.str()?,
-            };
-            let holds: BooleanChunked = column
-                .iter()
-                .map(|value| value.is_some_and(|value| rule.values.iter().any(|listed| listed == value)))
-                .collect();
-            let still = match kept {
-                Some(kept) => kept,
-                None => BooleanChunked::full(DIRECTION.into(), true, flows.height()),
-            };
-            let taken = &still & &holds;
-            removed.push(u64::from(taken.sum().unwrap_or_default()));
-            kept = Some(&still & &!&holds);
-        }
-        match kept {
-            Some(kept) if removed[left_out..].iter().any(|rows| *rows > 0) => {
-                Ok((flows.filter(&kept)?, removed))
-            }
-            _ => Ok((flows, removed)),
-        }
+            rows
+        });
+        rows.collect()
     }
 
     fn evidence(&self, kept: &DataFrame) -> PolarsResult<Vec<ColumnEvidence>> {
@@ -131,6 +167,15 @@ impl Transformer {
                 Ok(evidence)
             })
             .collect()
+    }
+
+    fn not_encoded(&self, kept: &DataFrame) -> PolarsResult<Vec<u64>> {
+        let count = |(_, field): (&str, &str)| {
+            let name = if is_repaired(&self.recipe, field) { repaired(field) } else { field.to_owned() };
+            let ipv6 = kept.column(&name)?.str()?.iter().flatten().filter(|address| address.contains(':'));
+            Ok(ipv6.count() as u64)
+        };
+        self.recipe.ipv4_columns().into_iter().map(count).collect()
     }
 
     fn repair(&self, flows: DataFrame) -> PolarsResult<DataFrame> {
@@ -151,8 +196,37 @@ impl Transformer {
     }
 }
 
+/// Removes rows, each by the first rule that holds for it, and counts them for each rule.
+fn filter(flows: DataFrame, rules: &[Expr], removed: &mut Vec<u64>) -> PolarsResult<DataFrame> {
+    if rules.is_empty() || flows.height() == 0 {
+        removed.extend(rules.iter().map(|_| 0));
+        return Ok(flows);
+    }
+    let masks = rules.iter().enumerate().map(|(i, rule)| rule.clone().alias(i.to_string()));
+    let masks = flows.clone().lazy().with_optimizations(PLAN).select(masks.collect::<Vec<_>>()).collect()?;
+    let mut gone: Option<BooleanChunked> = None;
+    for mask in masks.columns() {
+        let holds = mask.bool()?;
+        // Rows that an earlier rule removed count there.
+        let taken = gone.as_ref().map_or_else(|| holds.clone(), |gone| holds & &!gone);
+        removed.push(u64::from(taken.sum().unwrap_or_default()));
+        gone = Some(gone.as_ref().map_or_else(|| holds.clone(), |gone| gone | holds));
+    }
+    match gone {
+        Some(gone) if gone.any() => flows.filter(&!&gone),
+        _ => Ok(flows),
+    }
+}
+
 /// The directions that each of the leading rules about directions removes.
 fn directions_removed(recipe: &Recipe) -> Vec<DirectionSet> {
-    let rules = recipe.filters.iter().take_while(|rule| rule.column == DIRECTION);
-    rules.map(|rule| rule.values.iter().filter_map(|name| Direction::from_name(name)).collect()).collect()
+    let by_direction = recipe.filters.iter().map_while(|rule| match &rule.condition {
+        Condition::In { column, values } if column == DIRECTION => Some(values),
+        _ => None,
+    });
+    let direction = |value: &Value| match value {
+        Value::Text(name) => Direction::from_name(name),
+        Value::Integer(_) => None,
+    };
+    by_direction.map(|values| values.iter().filter_map(direction).collect()).collect()
 }

@@ -1,5 +1,6 @@
 //! `flowlake build`: dumps in, lake out.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,14 +8,15 @@ use std::sync::{Arc, OnceLock};
 
 use bytesize::ByteSize;
 use flowlake_ingest::Catalogue;
-use flowlake_partition::manifest::{Manifest, Warning};
+use flowlake_partition::manifest::{Manifest, Selection, Warning};
 use flowlake_partition::publish::{PublishMode, Staging};
 use flowlake_partition::table::TableSchema;
 use flowlake_partition::writer::WriterOptions;
-use flowlake_transform::{FLOW_START, Recipe, Transformer};
+use flowlake_transform::{FLOW_START, FLOW_START_HELPER, Recipe, Transformer};
 
 use crate::cli::{BuildArgs, ProgressMode, threads};
 use crate::exit::{Exit, Failure};
+use crate::instant::Instant;
 use crate::pipeline::memory::MemoryPlan;
 use crate::pipeline::plan::plan;
 use crate::pipeline::{commit, pool};
@@ -27,7 +29,8 @@ pub(crate) struct Request<'a> {
     pub(crate) recipe: &'a Recipe,
     pub(crate) input: &'a Path,
     pub(crate) output: &'a Path,
-    pub(crate) devices: &'a [String],
+    /// What of the input to build.
+    pub(crate) selection: &'a Selection,
     pub(crate) jobs: usize,
     pub(crate) memory_limit: Option<ByteSize>,
     pub(crate) mode: PublishMode,
@@ -37,13 +40,14 @@ pub(crate) struct Request<'a> {
 
 pub(crate) fn run(args: &BuildArgs) -> Result<Exit, Failure> {
     let catalogue = resources::catalogue(&args.config)?;
-    let recipe = resources::recipe(&args.recipe)?;
+    let mut recipe = resources::recipe(&args.recipe)?;
+    let selection = selection(args, &mut recipe)?;
     let summary = build(&Request {
         catalogue: &catalogue,
         recipe: &recipe,
         input: &args.input,
         output: &args.output,
-        devices: &args.device,
+        selection: &selection,
         jobs: threads(args.jobs),
         memory_limit: args.memory_limit,
         mode: if args.replace { PublishMode::Replace } else { PublishMode::Fresh },
@@ -52,6 +56,28 @@ pub(crate) fn run(args: &BuildArgs) -> Result<Exit, Failure> {
     })?;
     summary.print(&args.output)?;
     Ok(Exit::Success)
+}
+
+/// What of the input is asked for. Rows outside of the times are removed by rules of their own, behind those of the recipe.
+fn selection(args: &BuildArgs, recipe: &mut Recipe) -> Result<Selection, Failure> {
+    if let (Some(from), Some(to)) = (&args.from, &args.to)
+        && from.millis >= to.millis
+    {
+        let message = format!("no flow starts from {} and before {}", from.text(), to.text());
+        return Err(Failure::message(Exit::Usage, message).hint("--from is the earlier of the two"));
+    }
+    recipe.keep_starts(
+        args.from.map(|from| (from.millis, format!("before --from {}", from.text()))),
+        args.to.map(|to| (to.millis, format!("not before --to {}", to.text()))),
+    );
+    // The order in which they are named, and how often, makes no difference to what is built.
+    let set = |names: &[String]| BTreeSet::from_iter(names.iter().cloned()).into_iter().collect();
+    Ok(Selection {
+        devices: set(&args.device),
+        classes: set(&args.class),
+        from: args.from.map(Instant::text),
+        to: args.to.map(Instant::text),
+    })
 }
 
 /// What a build has to say at its end.
@@ -64,12 +90,17 @@ pub(crate) struct Summary {
 /// Builds and publishes a lake.
 pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
     let interrupted = interruption()?;
-    let memory = MemoryPlan::new(request.memory_limit, request.jobs)?;
+    let memory = MemoryPlan::new(request.memory_limit, request.jobs, request.recipe.removes_duplicates())?;
     let recipe = request.recipe;
     let columns = Transformer::columns(recipe);
-    let table = TableSchema::new(commit::table_columns(&columns), FLOW_START)
-        .map_err(|error| Failure::new(Exit::Defect, error))?;
-    let plan = plan(request.catalogue, request.input, request.devices)?;
+    let table = if recipe.has_flow_start() {
+        TableSchema::new(commit::table_columns(&columns), FLOW_START)
+    } else {
+        TableSchema::without_flow_start(commit::table_columns(&columns), FLOW_START_HELPER)
+    };
+    let table = table.map_err(|error| Failure::new(Exit::Defect, error))?;
+    let selection = request.selection;
+    let plan = plan(request.catalogue, request.input, selection)?;
     show_warnings(&plan.warnings);
     if request.strict
         && let Some(failure) = commit::strict_violation(&plan.warnings)
@@ -106,7 +137,7 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
     progress.clear();
     let fragments = fragments?;
     commit::check_rejected(request.catalogue, &fragments)?;
-    let manifest = commit::merge(request.catalogue, recipe, &columns, &fragments, &plan.warnings);
+    let manifest = commit::merge(request.catalogue, recipe, selection, &columns, &fragments, &plan.warnings);
     commit::check_accounting(&manifest)?;
     let found: Vec<Warning> =
         manifest.warnings.iter().filter(|warning| !plan.warnings.contains(warning)).cloned().collect();

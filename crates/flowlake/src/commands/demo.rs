@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use flowlake_ingest::Catalogue;
+use flowlake_partition::manifest::Selection;
 use flowlake_partition::publish::PublishMode;
 use flowlake_partition::read::read_manifest;
 use flowlake_partition::rows::read_rows;
@@ -46,7 +47,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
         recipe: &recipe,
         input: &dumps,
         output: &lake,
-        devices: &[],
+        selection: &Selection::default(),
         jobs,
         memory_limit: None,
         mode: PublishMode::Fresh,

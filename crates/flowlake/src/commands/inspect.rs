@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use flowlake_partition::manifest::{Manifest, Source};
+use flowlake_partition::manifest::{Manifest, Selection, Source};
 use flowlake_partition::read::read_manifest;
 use flowlake_partition::table::type_name;
 
@@ -42,6 +42,20 @@ fn print(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
         bytes(totals.input_bytes)
     )?;
 
+    if let Some(selection) = &manifest.selection {
+        let Selection { devices, classes, from, to } = selection;
+        let lists = [("devices", devices), ("classes", classes)];
+        for (what, names) in lists.iter().filter(|(_, names)| !names.is_empty()) {
+            writeln!(out, "  only      {what} {}", names.join(", "))?;
+        }
+        if let Some(from) = from {
+            writeln!(out, "  only      flows that started at {from} or later")?;
+        }
+        if let Some(to) = to {
+            writeln!(out, "  only      flows that started before {to}")?;
+        }
+    }
+
     section(out, "Row accounting")?;
     let accounting = &manifest.row_accounting;
     let mut rows = vec![vec!["read".to_owned(), count(accounting.read)]];
@@ -55,6 +69,13 @@ fn print(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
     section(out, "Repairs")?;
     let rows = manifest.repairs.iter().map(|repair| vec![repair.name.clone(), count(repair.values)]);
     writeln!(out, "{}", table(&["repair", "values"], 1, rows))?;
+
+    if !manifest.not_encoded.is_empty() {
+        section(out, "Not encoded")?;
+        let rows = manifest.not_encoded.iter();
+        let rows = rows.map(|entry| vec![entry.column.clone(), entry.reason.clone(), count(entry.values)]);
+        writeln!(out, "{}", table(&["column", "what", "values"], 2, rows))?;
+    }
 
     section(out, "Columns")?;
     let columns = manifest.schema.columns.iter().map(|column| (column, ""));

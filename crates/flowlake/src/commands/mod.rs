@@ -5,5 +5,6 @@ pub(crate) mod demo;
 pub(crate) mod docs;
 pub(crate) mod export;
 pub(crate) mod inspect;
+pub(crate) mod recipe;
 pub(crate) mod sample;
 pub(crate) mod verify;

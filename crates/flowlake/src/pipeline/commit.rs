@@ -3,8 +3,8 @@
 use flowlake_ingest::{Catalogue, ControlTotals};
 use flowlake_partition::manifest::{
     Column, ColumnType, DataFile, Dataset, Directions, DroppedColumn, Evidence, FORMAT_VERSION, Manifest,
-    MostFrequent, Part, RecipeReference, Records, RemovedRows, Repair, Role, RowAccounting, Schema, Source,
-    Tool, Totals, Trailer, UnknownField, Warning,
+    MostFrequent, NotEncoded, Part, RecipeReference, Records, RemovedRows, Repair, Role, RowAccounting,
+    Schema, Selection, Source, Tool, Totals, Trailer, UnknownField, Warning,
 };
 use flowlake_partition::table::{Encoding, TableColumn};
 use flowlake_transform::{ColumnEvidence, OutputColumn, OutputType, Recipe, Role as RecipeRole};
@@ -33,6 +33,7 @@ pub(crate) fn table_columns(columns: &[OutputColumn]) -> Vec<TableColumn> {
 pub(crate) fn merge(
     catalogue: &Catalogue,
     recipe: &Recipe,
+    selection: &Selection,
     columns: &[OutputColumn],
     fragments: &[Fragment],
     plan_warnings: &[Warning],
@@ -72,10 +73,12 @@ pub(crate) fn merge(
             url: dataset.url.clone(),
         },
         recipe: RecipeReference { name: recipe.name.clone(), digest: recipe.digest.clone() },
+        selection: (*selection != Selection::default()).then(|| selection.clone()),
         schema: schema(columns),
         dropped_columns,
         row_accounting,
         repairs: sum_repairs(recipe, fragments),
+        not_encoded: sum_not_encoded(recipe, fragments),
         sources,
         files,
         totals,
@@ -303,6 +306,15 @@ fn sum_repairs(recipe: &Recipe, fragments: &[Fragment]) -> Vec<Repair> {
         values: fragments.iter().map(|fragment| fragment.totals.repairs[i]).sum(),
     });
     repairs.collect()
+}
+
+fn sum_not_encoded(recipe: &Recipe, fragments: &[Fragment]) -> Vec<NotEncoded> {
+    let columns = recipe.ipv4_columns().into_iter().enumerate().map(|(i, (column, _))| NotEncoded {
+        column: column.to_owned(),
+        reason: "ipv6".to_owned(),
+        values: fragments.iter().map(|fragment| fragment.totals.not_encoded[i]).sum(),
+    });
+    columns.collect()
 }
 
 /// The columns as the manifest has them.

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use flowlake_ingest::{Chunk, DumpReader};
 use flowlake_partition::{EncodedRowGroup, RowGroup};
+use flowlake_transform::SeenFlows;
 
-use super::task::{Processed, TaskSink};
+use super::task::{Decided, Processed, TaskSink, Undecided};
 
 /// Chunks that wait to be processed before reading stops being urgent.
 const READ_AHEAD: usize = 2;
@@ -27,6 +28,14 @@ pub(crate) struct Lane {
     pub(crate) chunks: VecDeque<(u64, Chunk)>,
     /// Chunks read whose rows were not taken yet, wherever they are.
     pub(crate) in_flight: usize,
+    /// What tells duplicates, where the recipe removes them; absent while somebody uses it.
+    pub(crate) seen: Option<Box<SeenFlows>>,
+    /// Chunks that wait for their turn to have their duplicates told.
+    pub(crate) undecided: BTreeMap<u64, Box<Undecided>>,
+    /// Number of the chunk whose duplicates are told next.
+    next_decided: u64,
+    /// Chunks whose duplicates are known, in order.
+    pub(crate) decided: VecDeque<(u64, Box<Decided>)>,
     /// Results that wait for their turn.
     pub(crate) processed: BTreeMap<u64, Box<Processed>>,
     /// Number of the chunk whose result is taken next.
@@ -58,6 +67,10 @@ pub(crate) struct Room {
 pub(crate) enum Work {
     Read(Box<DumpReader>, Vec<u8>),
     Process(u64, Chunk),
+    /// Tell the duplicates of a chunk.
+    Decide(Box<SeenFlows>, u64, Box<Undecided>),
+    /// Finish a chunk whose duplicates are known.
+    Derive(u64, Box<Decided>),
     /// With the memory that rows may take afterwards.
     Take(Box<TaskSink>, Box<Processed>, usize),
     Encode(RowGroup),
@@ -68,13 +81,17 @@ pub(crate) enum Work {
 }
 
 impl Lane {
-    pub(crate) fn new(reader: DumpReader, sink: TaskSink) -> Self {
+    pub(crate) fn new(reader: DumpReader, sink: TaskSink, seen: Option<SeenFlows>) -> Self {
         Self {
             reader: Some(Box::new(reader)),
             read_to_end: false,
             next_read: 0,
             chunks: VecDeque::new(),
             in_flight: 0,
+            seen: seen.map(Box::new),
+            undecided: BTreeMap::new(),
+            next_decided: 0,
+            decided: VecDeque::new(),
             processed: BTreeMap::new(),
             next_taken: 0,
             sink: Some(Box::new(sink)),
@@ -115,12 +132,23 @@ impl Lane {
             self.in_flight -= 1;
             return processed.map(|processed| Work::Take(sink, processed, room_bytes));
         }
+        if self.undecided.contains_key(&self.next_decided)
+            && let Some(seen) = self.seen.take()
+        {
+            let undecided = self.undecided.remove(&self.next_decided);
+            let number = self.next_decided;
+            self.next_decided += 1;
+            return undecided.map(|undecided| Work::Decide(seen, number, undecided));
+        }
         let read_urgent = self.chunks.len() < READ_AHEAD;
         if read_urgent && let Some(work) = self.read(room, buffers) {
             return Some(work);
         }
         if let Some(group) = self.row_groups.pop_front() {
             return Some(Work::Encode(group));
+        }
+        if let Some((number, decided)) = self.decided.pop_front() {
+            return Some(Work::Derive(number, decided));
         }
         if let Some((number, chunk)) = self.chunks.pop_front() {
             return Some(Work::Process(number, chunk));

@@ -13,6 +13,9 @@ const MIB: u64 = 1 << 20;
 const BASE_BYTES: u64 = 48 * MIB;
 /// Chunks in work, and the columns, dictionaries and pages of a row group being encoded, by thread.
 const THREAD_BYTES: u64 = 48 * MIB;
+/// What tells duplicates, by thread, for there are as many open dumps: the fingerprints met last, and raw rows of chunks
+/// that wait for the answer.
+const DUPLICATES_BYTES: u64 = 16 * MIB;
 /// Rows that wait, by thread: one row group and a little more. Less would be slower, more is of little use.
 const ROW_BYTES: u64 = 16 * MIB;
 /// As little as can be asked for.
@@ -28,10 +31,12 @@ pub(crate) struct MemoryPlan {
 }
 
 impl MemoryPlan {
-    /// Shares a limit out, or what is usual for this number of threads.
-    pub(crate) fn new(limit: Option<ByteSize>, jobs: usize) -> Result<Self, Failure> {
-        let jobs_bytes = jobs as u64 * THREAD_BYTES;
-        let limit = limit.map_or_else(|| Self::default_limit(jobs), |limit| limit.as_u64());
+    /// Shares a limit out, or what is usual for this number of threads and for recipes that remove duplicates or do not.
+    pub(crate) fn new(limit: Option<ByteSize>, jobs: usize, duplicates: bool) -> Result<Self, Failure> {
+        let thread_bytes = THREAD_BYTES + if duplicates { DUPLICATES_BYTES } else { 0 };
+        let jobs_bytes = jobs as u64 * thread_bytes;
+        let usual = BASE_BYTES + jobs_bytes + jobs as u64 * ROW_BYTES;
+        let limit = limit.map_or(usual, |limit| limit.as_u64());
         let least = BASE_BYTES + jobs_bytes + jobs as u64 * LEAST_ROW_BYTES;
         if limit < least {
             let message = format!(
@@ -43,9 +48,5 @@ impl MemoryPlan {
         }
         let row_bytes = limit - BASE_BYTES - jobs_bytes;
         Ok(Self { chunks: jobs + 1, row_bytes: usize::try_from(row_bytes).unwrap_or(usize::MAX) })
-    }
-
-    fn default_limit(jobs: usize) -> u64 {
-        BASE_BYTES + jobs as u64 * (THREAD_BYTES + ROW_BYTES)
     }
 }

@@ -1,9 +1,10 @@
 //! The plan of a build: which dumps are read, for which devices, and what is odd about the input.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use flowlake_ingest::{Catalogue, Device, Discovery, Dump, IngestError, discover};
-use flowlake_partition::manifest::Warning;
+use flowlake_partition::manifest::{Selection, Warning};
 
 use crate::exit::{Exit, Failure};
 
@@ -23,8 +24,9 @@ pub(crate) struct Task {
     pub(crate) device: Device,
 }
 
-/// Plans a build of the dumps in `input`, of all devices or of those named.
-pub(crate) fn plan(catalogue: &Catalogue, input: &Path, devices: &[String]) -> Result<Plan, Failure> {
+/// Plans a build of the dumps in `input`, of all devices or of those asked for by name and class.
+pub(crate) fn plan(catalogue: &Catalogue, input: &Path, selection: &Selection) -> Result<Plan, Failure> {
+    let Selection { devices, classes, .. } = selection;
     for name in devices {
         if !catalogue.devices.iter().any(|device| device.name == *name) {
             let names: Vec<&str> = catalogue.devices.iter().map(|device| device.name.as_str()).collect();
@@ -32,10 +34,23 @@ pub(crate) fn plan(catalogue: &Catalogue, input: &Path, devices: &[String]) -> R
                 .hint(format!("devices are: {}", names.join(", "))));
         }
     }
+    for class in classes {
+        if !catalogue.devices.iter().any(|device| device.class == *class) {
+            let known: BTreeSet<&str> =
+                catalogue.devices.iter().map(|device| device.class.as_str()).collect();
+            let known: Vec<&str> = known.into_iter().collect();
+            return Err(Failure::message(Exit::Usage, format!("the catalogue has no class `{class}`"))
+                .hint(format!("classes are: {}", known.join(", "))));
+        }
+    }
     // Devices that are not asked for might as well not be there: what is wrong with their dumps is no concern of this build.
     let mut asked_for = catalogue.clone();
-    if !devices.is_empty() {
-        asked_for.devices.retain(|device| devices.contains(&device.name));
+    asked_for.devices.retain(|device| {
+        (devices.is_empty() || devices.contains(&device.name))
+            && (classes.is_empty() || classes.contains(&device.class))
+    });
+    if asked_for.devices.is_empty() {
+        return Err(Failure::message(Exit::Usage, "no device asked for is of a class asked for"));
     }
     let Discovery { matched, without_device, without_dump, unused_files } = discover(input, &asked_for)
         .map_err(|error| match error {
@@ -46,7 +61,7 @@ pub(crate) fn plan(catalogue: &Catalogue, input: &Path, devices: &[String]) -> R
 
     let mut warnings = Vec::new();
     // Whoever asks for single devices knows that there are others.
-    if devices.is_empty() {
+    if devices.is_empty() && classes.is_empty() {
         for dump in &without_device {
             warnings.push(Warning {
                 kind: "dumpWithoutDevice".to_owned(),

@@ -17,7 +17,7 @@ use flowlake_transform::Recipe;
 use super::lane::{Lane, Room, Work};
 use super::memory::MemoryPlan;
 use super::plan::Task;
-use super::task::{Fragment, Stages, TaskSink};
+use super::task::{Fragment, Stages, Step, TaskSink};
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
 
@@ -176,7 +176,8 @@ impl Pool<'_> {
             &build.writer,
         )?;
         build.progress.begin(i, &task.dump.name, task.dump.bytes());
-        self.lock().lanes[i] = Some(Lane::new(reader, sink));
+        let seen = self.stages[i].seen(build.root);
+        self.lock().lanes[i] = Some(Lane::new(reader, sink, seen));
         Ok(())
     }
 
@@ -198,12 +199,26 @@ impl Pool<'_> {
                 });
             }
             Work::Process(number, chunk) => {
-                let processed = self.stages[i].process(&chunk)?;
+                let step = self.stages[i].process(&chunk)?;
                 let mut state = self.lock();
                 state.buffers.push(chunk.into_buffer());
                 if let Some(lane) = &mut state.lanes[i] {
-                    lane.processed.insert(number, Box::new(processed));
+                    match step {
+                        Step::Processed(processed) => drop(lane.processed.insert(number, processed)),
+                        Step::Undecided(undecided) => drop(lane.undecided.insert(number, undecided)),
+                    }
                 }
+            }
+            Work::Decide(mut seen, number, undecided) => {
+                let decided = undecided.decide(&mut seen)?;
+                self.with_lane(i, |lane| {
+                    lane.decided.push_back((number, Box::new(decided)));
+                    lane.seen = Some(seen);
+                });
+            }
+            Work::Derive(number, decided) => {
+                let processed = self.stages[i].derive(*decided)?;
+                self.with_lane(i, |lane| lane.processed.insert(number, Box::new(processed)));
             }
             Work::Take(mut sink, processed, room_bytes) => {
                 let groups = sink.accept(*processed)?;

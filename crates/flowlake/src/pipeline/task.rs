@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flowlake_ingest::{
-    Chunk, ControlTotals, Decoder, Directions, IngestError, Limits, PartDigest, RecordCounts, Rejection,
-    UnknownFields,
+    Chunk, ControlTotals, Decoder, Directions, IngestError, Limits, PartDigest, RawBatch, RecordCounts,
+    Rejection, UnknownFields,
 };
 use flowlake_partition::layout::Month;
 use flowlake_partition::manifest::DataFile;
@@ -18,7 +18,7 @@ use flowlake_partition::split::split_by_month;
 use flowlake_partition::table::TableSchema;
 use flowlake_partition::writer::{DatasetWriter, WriterOptions};
 use flowlake_partition::{EncodedRowGroup, RowGroup};
-use flowlake_transform::{ColumnEvidence, Recipe, Transformer};
+use flowlake_transform::{ColumnEvidence, FlowBatch, Recipe, Screened, SeenFlows, Transformer};
 use polars::prelude::DataFrame;
 use serde_json::json;
 
@@ -38,20 +38,42 @@ pub(crate) struct Stages {
 /// What the stages make of a chunk.
 pub(crate) struct Processed {
     parts: Vec<(Month, DataFrame)>,
-    records: RecordCounts,
-    rejections: Vec<Rejection>,
-    packets: u64,
-    control_totals: Option<ControlTotals>,
-    unknown_fields: UnknownFields,
-    directions: Directions,
-    removed: Vec<u64>,
-    repairs: Vec<u64>,
-    evidence: Vec<ColumnEvidence>,
+    /// What else the decoder found; without rows.
+    raw: RawBatch,
+    /// What the recipe counted; without rows.
+    flows: FlowBatch,
+}
+
+/// A chunk of which it is not known yet which rows are duplicates: that takes the chunks before it.
+pub(crate) struct Undecided {
+    raw: RawBatch,
+    screened: Screened,
+}
+
+/// The same with the answer.
+pub(crate) struct Decided {
+    undecided: Undecided,
+    first: Vec<bool>,
+}
+
+/// What becomes of a chunk in the first step.
+pub(crate) enum Step {
+    Processed(Box<Processed>),
+    Undecided(Box<Undecided>),
+}
+
+impl Undecided {
+    /// Tells duplicates. Chunks must come in order.
+    pub(crate) fn decide(self, seen: &mut SeenFlows) -> Result<Decided, Failure> {
+        let first =
+            seen.take(&self.screened.fingerprints).map_err(|error| Failure::new(Exit::Output, error))?;
+        Ok(Decided { undecided: self, first })
+    }
 }
 
 impl Stages {
     pub(crate) fn new(task: &Task, recipe: &Recipe, limits: &Limits, table: &TableSchema) -> Self {
-        let transformer = Transformer::new(recipe, &task.device);
+        let transformer = Transformer::new(recipe, &task.device, &task.dump.name);
         Self {
             decoder: Decoder::new(&task.dump.name, limits)
                 .for_device(task.device.mac, transformer.left_out()),
@@ -60,29 +82,41 @@ impl Stages {
         }
     }
 
-    /// Decodes and transforms a chunk and splits its rows by month.
-    pub(crate) fn process(&self, chunk: &Chunk) -> Result<Processed, Failure> {
-        let raw = self.decoder.decode(chunk)?;
-        let flows = self
-            .transformer
-            .apply(raw.flows, raw.directions)
-            .map_err(|error| Failure::new(Exit::Defect, error))?;
+    /// What tells the duplicates of the dump, where the recipe wants that; it may use temporary files below `root`.
+    pub(crate) fn seen(&self, root: &Path) -> Option<SeenFlows> {
+        self.transformer.removes_duplicates().then(|| SeenFlows::new(root))
+    }
+
+    /// Decodes a chunk, and transforms it as far as it can be without knowing those before.
+    pub(crate) fn process(&self, chunk: &Chunk) -> Result<Step, Failure> {
+        let mut raw = self.decoder.decode(chunk)?;
+        let flows = std::mem::take(&mut raw.flows);
+        let screened = self.transformer.screen(flows, raw.directions).map_err(defect)?;
+        if self.transformer.removes_duplicates() {
+            return Ok(Step::Undecided(Box::new(Undecided { raw, screened })));
+        }
+        Ok(Step::Processed(Box::new(self.finish(raw, screened, &[])?)))
+    }
+
+    /// The rest of a chunk whose duplicates are known.
+    pub(crate) fn derive(&self, decided: Decided) -> Result<Processed, Failure> {
+        let Decided { undecided: Undecided { raw, screened }, first } = decided;
+        self.finish(raw, screened, &first)
+    }
+
+    /// Finishes the transformation of a chunk and splits its rows by month.
+    fn finish(&self, raw: RawBatch, screened: Screened, first: &[bool]) -> Result<Processed, Failure> {
+        let mut flows = self.transformer.finish(screened, first).map_err(defect)?;
+        let rows = std::mem::take(&mut flows.rows);
         // A time outside the months a path can name is no defect of ours: the dump says so.
         let parts =
-            split_by_month(flows.rows, &self.flow_start).map_err(|error| Failure::new(Exit::Input, error))?;
-        Ok(Processed {
-            parts,
-            records: raw.records,
-            rejections: raw.rejections,
-            packets: raw.packets,
-            control_totals: raw.control_totals,
-            unknown_fields: raw.unknown_fields,
-            directions: raw.directions,
-            removed: flows.removed,
-            repairs: flows.repairs,
-            evidence: flows.evidence,
-        })
+            split_by_month(rows, &self.flow_start).map_err(|error| Failure::new(Exit::Input, error))?;
+        Ok(Processed { parts, raw, flows })
     }
+}
+
+fn defect(error: flowlake_transform::TransformError) -> Failure {
+    Failure::new(Exit::Defect, error)
 }
 
 /// Takes what was made of a dump's chunks, in order.
@@ -109,6 +143,7 @@ pub(crate) struct Totals {
     pub(crate) directions: Directions,
     pub(crate) removed: Vec<u64>,
     pub(crate) repairs: Vec<u64>,
+    pub(crate) not_encoded: Vec<u64>,
     pub(crate) evidence: Vec<ColumnEvidence>,
 }
 
@@ -135,6 +170,7 @@ impl TaskSink {
         let totals = Totals {
             removed: vec![0; recipe.filters.len()],
             repairs: vec![0; recipe.repairs.len()],
+            not_encoded: vec![0; recipe.ipv4_columns().len()],
             evidence: recipe.dropped.iter().map(|field| ColumnEvidence::new(&field.name)).collect(),
             ..Totals::default()
         };
@@ -152,36 +188,40 @@ impl TaskSink {
     /// Takes the next chunk's rows; gives the row groups that are complete now.
     pub(crate) fn accept(&mut self, processed: Processed) -> Result<Vec<RowGroup>, Failure> {
         let totals = &mut self.totals;
-        totals.records.flows += processed.records.flows;
-        totals.records.stats += processed.records.stats;
-        totals.records.tombstone += processed.records.tombstone;
-        totals.records.other += processed.records.other;
-        totals.rejected += processed.rejections.len() as u64;
-        for rejection in &processed.rejections {
+        let Processed { parts, raw, flows } = processed;
+        totals.records.flows += raw.records.flows;
+        totals.records.stats += raw.records.stats;
+        totals.records.tombstone += raw.records.tombstone;
+        totals.records.other += raw.records.other;
+        totals.rejected += raw.rejections.len() as u64;
+        for rejection in &raw.rejections {
             if totals.first_rejections.len() < 3 {
                 totals.first_rejections.push(rejection.summary());
             }
         }
-        totals.packets = totals.packets.saturating_add(processed.packets);
-        totals.control_totals = processed.control_totals.or(totals.control_totals);
-        totals.unknown_fields.merge(&processed.unknown_fields);
-        totals.directions.add(processed.directions);
-        for (sum, rows) in totals.removed.iter_mut().zip(&processed.removed) {
-            *sum += rows;
+        totals.packets = totals.packets.saturating_add(raw.packets);
+        totals.control_totals = raw.control_totals.or(totals.control_totals);
+        totals.unknown_fields.merge(&raw.unknown_fields);
+        totals.directions.add(raw.directions);
+        for (sums, counts) in [
+            (&mut totals.removed, &flows.removed),
+            (&mut totals.repairs, &flows.repairs),
+            (&mut totals.not_encoded, &flows.not_encoded),
+        ] {
+            for (sum, count) in sums.iter_mut().zip(counts) {
+                *sum += count;
+            }
         }
-        for (sum, values) in totals.repairs.iter_mut().zip(&processed.repairs) {
-            *sum += values;
-        }
-        for (sum, evidence) in totals.evidence.iter_mut().zip(&processed.evidence) {
+        for (sum, evidence) in totals.evidence.iter_mut().zip(&flows.evidence) {
             sum.merge(evidence);
         }
-        totals.kept += processed.parts.iter().map(|(_, rows)| rows.height() as u64).sum::<u64>();
+        totals.kept += parts.iter().map(|(_, rows)| rows.height() as u64).sum::<u64>();
         if totals.rejected > self.limits.max_rejected_lines {
             let (dump, limit) = (&self.task.dump.name, self.limits.max_rejected_lines);
-            return Err(IngestError::too_many_rejected(dump, limit, &processed.rejections).into());
+            return Err(IngestError::too_many_rejected(dump, limit, &raw.rejections).into());
         }
-        self.rejected.write(&processed.rejections)?;
-        self.months.extend(processed.parts.iter().map(|(month, _)| *month));
+        self.rejected.write(&raw.rejections)?;
+        self.months.extend(parts.iter().map(|(month, _)| *month));
         if self.months.len() as u64 > self.limits.max_months {
             let message = format!(
                 "dump {}: its flows lie in more than {} months, the limit, from {} to {}",
@@ -193,7 +233,7 @@ impl TaskSink {
             return Err(Failure::message(Exit::Input, message)
                 .hint("if the times are genuine, raise `max_months` under [limits] in the catalogue"));
         }
-        Ok(self.writer.append(processed.parts)?)
+        Ok(self.writer.append(parts)?)
     }
 
     /// The row groups that are not full, once every chunk was taken: as many as take up to `room_bytes`; none when none
