@@ -34,6 +34,7 @@ fn the_help_of_the_program_names_commands_and_exit_codes() {
       inspect      Show what a lake holds and how it was made
       verify       Check every file of a lake against its manifest
       export       Write rows as CSV, NDJSON or Arrow, one file a device and month
+      recipe       List, print and explain recipes
       completions  Print a shell completion script
       man          Write man pages
       help         Print this message or the help of the given subcommand(s)
@@ -77,12 +78,22 @@ fn the_help_of_build() {
               [default: lake]
 
           --recipe <NAME|FILE>
-              What the lake holds: a TOML file, or the name of a built-in recipe (flows)
+              What the lake holds: a TOML file, or the name of a built-in recipe (flows, encoded, full)
 
               [default: flows]
 
           --device <NAME>
               Build only this device; may be given several times
+
+          --class <CLASS>
+              Build only devices of this class; may be given several times
+
+          --from <TIME>
+              Keep only flows that started at this time or later, UTC: 2019-07, 2019-07-01 or
+              2019-07-01T12:30:00
+
+          --to <TIME>
+              Keep only flows that started before this time, UTC
 
           --jobs <N>
               Number of threads [default: one a core]
@@ -90,9 +101,9 @@ fn the_help_of_build() {
           --memory-limit <SIZE>
               Memory to keep within, as 512MiB or 2GB [default: 48 MiB and 64 MiB a thread]
 
-              Bounds the memory of the whole process, on any input. Rows that wait for others of their
-              month and do not fit wait in temporary files beside the lake; what is built is the same,
-              byte for byte.
+              16 MiB a thread more with a recipe that removes duplicates. Bounds the memory of the whole
+              process, on any input. Rows that wait for others of their month and do not fit wait in
+              temporary files beside the lake; what is built is the same, byte for byte.
 
           --replace
               Replace the lake that is there
@@ -117,6 +128,7 @@ fn the_help_of_build() {
     Examples:
       flowlake build --config kddi-iot-2019 --input dumps/ --output lake/
       flowlake build --config my.toml --input dumps/ --device kitchenHub --replace
+      flowlake build --config my.toml --input dumps/ --recipe encoded --from 2019-07 --to 2019-08
     ");
 }
 
@@ -404,6 +416,10 @@ fn man_writes_a_page_a_command() {
     flowlake-export.1
     flowlake-inspect.1
     flowlake-man.1
+    flowlake-recipe-check.1
+    flowlake-recipe-list.1
+    flowlake-recipe-show.1
+    flowlake-recipe.1
     flowlake-sample.1
     flowlake-verify.1
     flowlake.1
