@@ -126,7 +126,9 @@ def _dump(chance: random.Random, mac: str, count: int, shared: list[Written]) ->
             flow = flows[-1] if flows and chance.random() < 0.5 else chance.choice(flows or [_flow(chance, mac)])
         elif kind < 0.06:
             flow = _respelt(chance, chance.choice(flows or [_flow(chance, mac)]))
-        elif kind < 0.08:
+        elif kind < 0.07:
+            flow = _readdressed(chance.choice(flows or [_flow(chance, mac)]))
+        elif kind < 0.09:
             name = chance.choice(list(_UNPUBLISHED))
             flow = chance.choice(flows or [_flow(chance, mac)]) | {name: _UNPUBLISHED[name]}
         else:
@@ -140,7 +142,8 @@ def _dump(chance: random.Random, mac: str, count: int, shared: list[Written]) ->
     shared[:] = flows[:40]
     packets = sum(int(flow["packetTotalCount"]) + int(flow["reversePacketTotalCount"]) for flow in flows)
     lines.append(f'{{"stats":{{"exportedFlowTotalCount":{len(flows)},"packetTotalCount":{packets}}}}}')
-    return "\n".join(lines) + "\n"
+    # Blank lines count where lines are numbered, and nowhere else.
+    return "".join(line + chance.choices(["\n", "\r\n", "\n\n"], [50, 1, 1])[0] for line in lines)
 
 
 def _line(flow: Written) -> str:
@@ -152,11 +155,24 @@ def _without(flow: Written, names: list[str]) -> Written:
 
 
 def _respelt(chance: random.Random, flow: Written) -> Written:
-    """The same flow in other words: keys in another order, and what is missing written as null."""
+    """The same flow in other words: keys and flags in another order, and null for what is missing."""
     names = list(flow)
     chance.shuffle(names)
     missing = [name for name in ("bytesPerPacket", *_ALWAYS_WRITTEN) if name not in flow]
-    return {name: flow[name] for name in names} | dict.fromkeys(missing, "null")
+    other = {name: flow[name] for name in names} | dict.fromkeys(missing, "null")
+    for name in names:
+        if name.endswith("TCPFlags"):
+            other[name] = f'"{json.loads(flow[name])[::-1]}"'
+        elif name.endswith("SequenceNumber"):
+            other[name] = flow[name].upper().replace("0X", "0x")
+    if "sourceTransportPort" in flow:
+        other["sourceTransportPort"] = flow["sourceTransportPort"] + ".0"
+    return other
+
+
+def _readdressed(flow: Written) -> Written:
+    """The same flow with an address in another spelling: as it stands in the dump, that is another flow."""
+    return flow | {"sourceMacAddress": flow["sourceMacAddress"].swapcase()}
 
 
 def _flow(chance: random.Random, mac: str) -> Written:

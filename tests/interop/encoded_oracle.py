@@ -117,6 +117,7 @@ ENCODED = RecipeOracle(
     name="encoded",
     columns=_COLUMNS,
     nullable=set(_ADDRESSES),
+    ipv4_numbers=_ADDRESSES,
     # It has no MAC addresses, and an IPv6 address is null, however it is spelt.
     repairs=["ipv4Unspecified", "durationMilliseconds", "flowEndReasonClosed"],
     dropped=[name for name in FIELDS if name not in _USED],

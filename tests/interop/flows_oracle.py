@@ -147,6 +147,7 @@ FLOWS = RecipeOracle(
     name="flows",
     columns=_COLUMNS,
     nullable=set(_COLUMNS) - _NEVER_NULL,
+    ipv4_numbers=[],
     repairs=REPAIRS,
     dropped=_DROPPED,
     rules=_rules,

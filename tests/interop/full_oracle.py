@@ -29,6 +29,7 @@ FULL = RecipeOracle(
     name="full",
     columns=_COLUMNS,
     nullable=_NULLABLE,
+    ipv4_numbers=[],
     repairs=REPAIRS,
     dropped=[],
     rules=dict,

@@ -27,6 +27,8 @@ class RecipeOracle:
     columns: dict[str, str]
     # Columns in which nulls can occur.
     nullable: set[str]
+    # Columns of addresses as numbers, in which an IPv6 address is null.
+    ipv4_numbers: list[str]
     # Repairs that it makes, in the order manifests list them in.
     repairs: list[str]
     # Raw fields that are left out, each with evidence in the manifest.

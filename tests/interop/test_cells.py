@@ -27,6 +27,10 @@ ARROW_TYPES = {
 }
 
 
+# What of the awkward dumps each rule of `encoded` has to find, so that none is looked at in vain.
+LEAST_REMOVED = 100
+
+
 @pytest.fixture
 def lake(recipe_lake: Lake) -> Lake:
     """Everything here holds for every recipe."""
@@ -264,9 +268,25 @@ def test_every_repair_is_counted(lake: Lake):
     assert found == [(name, whole[name]) for name in lake.recipe.repairs]
 
 
+def test_what_numbers_cannot_say_is_counted(lake: Lake):
+    rows = [row for part in expected_rows(lake).values() for row in part]
+    wanted = [
+        {"column": name, "reason": "ipv6", "values": sum(row.cells[name] is None for row in rows)}
+        for name in lake.recipe.ipv4_numbers
+    ]
+    assert lake.manifest.get("notEncoded", []) == wanted
+
+
 @pytest.mark.parametrize("recipe_lake", [("kddi-iot-2019", "flows")], ids="-".join, indirect=True, scope="session")
 def test_the_real_hub_has_its_known_account(lake: Lake):
     (source,) = lake.manifest["sources"]
     assert source["trailer"] == {"flows": 16932, "packets": 2472780, "matches": True}
     account = {"read": 16932, "kept": 16877, "removed": {"toDevice": 55, "neither": 0}, "rejected": 0}
     assert as_accounting(lake.manifest["rowAccounting"]) == account
+
+
+@pytest.mark.parametrize("recipe_lake", [("awkward", "encoded")], ids="-".join, indirect=True, scope="session")
+def test_the_awkward_dumps_have_something_for_every_rule(lake: Lake):
+    removed = as_accounting(lake.manifest["rowAccounting"])["removed"]
+    assert len(removed) == 5
+    assert min(removed.values()) >= LEAST_REMOVED, removed
