@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::support::oracle::{self, Meaning};
-use super::support::{DEVICE_MAC, DumpText, Flow, OTHER_MAC, ROUTER_MAC, World, cases};
+use super::support::{DEVICE_MAC, DumpText, Flow, OTHER_MAC, ROUTER_MAC, World, cases, catalogue, device};
 
 /// The other way a line of a dump may come to us.
 #[derive(Debug, Clone)]
@@ -179,3 +179,42 @@ fn the_summary_says_what_the_manifest_says() {
 
 /// What the summary says of this run or this version.
 const CHANGING: [&str; 4] = ["bytes", "JSON read", "seconds", "MB/s of JSON"];
+
+#[test]
+fn rows_add_up_with_every_recipe_for_each_dump_and_in_all() {
+    let world = World::new();
+    let devices = [device("hub", "iotGatewayHub", DEVICE_MAC), device("lamp", "lighting", OTHER_MAC)];
+    world.set_catalogue(&catalogue("[limits]\nmax_rejected_share = 1.0\n", &devices));
+    let dump =
+        DumpText::of([Flow::new(), Flow::new(), Flow::inbound(), Flow::new().between(OTHER_MAC, ROUTER_MAC)])
+            .flow(&Flow::new().number("packetTotalCount", 300_000))
+            .flow(&Flow::new().without("flowEndReason"))
+            .flow(&Flow::new().text("sourceIPv4Address", "fe80::1").starting("2019-12-31 23:59:59.998"))
+            .line("no flow at all");
+    world.add_dump("hub.json", dump.bytes());
+    world.add_dump("lamp.json", dump.bytes());
+    for (recipe, kept) in [("flows", [5, 1]), ("encoded", [2, 1]), ("full", [7, 7])] {
+        for options in [&[][..], &["--from", "2019-12", "--to", "2020-01"]] {
+            world.build().args(["--replace", "--recipe", recipe]).args(options).run().expect_code(0);
+            let lake = world.lake();
+            let number = |value: &Value| value.as_u64().expect("a number");
+            let adds_up = |of: &Value| {
+                let removed = of["removed"].as_array().expect("a list");
+                let removed: u64 = removed.iter().map(|rule| number(&rule["rows"])).sum();
+                assert_eq!(
+                    number(&of["read"]),
+                    number(&of["kept"]) + removed + number(&of["rejected"]),
+                    "{recipe}"
+                );
+            };
+            adds_up(&lake.manifest["rowAccounting"]);
+            for (source, kept) in lake.list("sources").iter().zip(kept) {
+                adds_up(source);
+                assert_eq!((number(&source["read"]), number(&source["rejected"])), (8, 1));
+                if options.is_empty() {
+                    assert_eq!(number(&source["kept"]), kept, "{recipe}");
+                }
+            }
+        }
+    }
+}

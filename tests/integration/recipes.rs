@@ -323,7 +323,7 @@ fn every_condition_removes_what_it_says() {
         stays.clone().text("sourceIPv4Address", "::1"),
         Flow::new(),
         // None of the rules: what is missing is neither in a list nor below or above anything.
-        stays.clone().without("destinationTransportPort"),
+        stays.without("destinationTransportPort"),
     ];
     let world = World::with_hub(&DumpText::of(flows));
     world.build_with_recipe(&small(&before, &columns.concat())).run().expect_code(0);
@@ -459,7 +459,22 @@ fn recipes_can_be_listed_shown_and_checked() {
     let fields = told.iter().position(|line| *line == "Columns in").expect("a heading");
     let columns = told.iter().position(|line| *line == "Columns out").expect("a heading");
     let dropped = told.iter().position(|line| *line == "Dropped fields").expect("a heading");
-    insta::assert_snapshot!([&told[..fields], &told[columns..dropped]].concat().join("\n"), @"");
+    insta::assert_snapshot!([&told[..fields], &told[columns..dropped]].concat().join("\n"), @r#"
+    small: A small recipe
+      makes     2 columns of 2 raw fields, leaves out 52
+
+    Repairs, counted over the rows kept
+     flowEndReasonClosed
+
+    Rules, each row removed by the first that holds
+     rule  removes                           why
+     cut   rows with flowEndReason in "eof"
+
+    Columns out
+     name                   type                unit  role            made                           description
+     flowStartMilliseconds  timestamp[ms, UTC]        time            as written                     Start
+     end                    string                    feature  nulls  repaired: flowEndReasonClosed  A column
+    "#);
     let wrong = world.recipe("name = \"x\"")[1].clone();
     recipe(&["check", &wrong]).expect_code(2);
 }

@@ -44,7 +44,7 @@ pub(crate) fn run(command: &RecipeCommand) -> Result<Exit, Failure> {
 }
 
 /// Raw fields in their order, each with its type as written and the columns it goes into.
-fn used<'a>(columns: &'a [OutputColumn]) -> Vec<(&'static str, Kind, Vec<&'a str>)> {
+fn used(columns: &[OutputColumn]) -> Vec<(&'static str, Kind, Vec<&str>)> {
     let mut users: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for column in columns {
         for source in &column.source {

@@ -157,7 +157,7 @@ impl ConditionEntry {
         let Some(column) = &self.column else {
             return Err((
                 offset,
-                format!("`remove` needs a `column`, unless it is `missing_any` or `duplicates`"),
+                "`remove` needs a `column`, unless it is `missing_any` or `duplicates`".to_owned(),
             ));
         };
         let wrong = |message: String| (column.span().start, message);
