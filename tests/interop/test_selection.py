@@ -31,7 +31,7 @@ def selected(recipe: RecipeOracle) -> RecipeOracle:
     return replace(recipe, rules=rules)
 
 
-@pytest.mark.parametrize("recipe", ["encoded", "full"])
+@pytest.mark.parametrize("recipe", lakes.RECIPES)
 def test_a_range_of_time_and_a_class(build_lake: BuildLake, tmp_path: Path, recipe: str):
     whole = build_lake("awkward", recipe)
     (hub,) = (device for device in whole.devices if device.device_class == "iotGatewayHub")
