@@ -77,7 +77,7 @@ def _generator() -> str:
 
 
 def feed_command(devices: list[Device], jobs: int, program: str) -> list[str]:
-    """A command that passes each archive to a shell command, as many at a time as there are threads, and does no more."""
+    """A command that passes each archive to a shell command, as many at a time as there are threads; no more."""
     dumps = [" ".join(shlex.quote(os.fspath(part)) for part in device.parts) for device in devices]
     # Parts are joined before they are decompressed: the second one on its own is no archive.
     lines = "".join(f"cat {parts} | {program}\\0" for parts in dumps)

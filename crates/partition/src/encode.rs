@@ -34,6 +34,9 @@ use crate::spill::{Spill, SpillError};
 use crate::table::{Encoding, TableColumn, TableSchema};
 use crate::writer::WriterOptions;
 
+/// Share of row groups without a value that a bloom filter does not rule out.
+const BLOOM_FILTER_FPP: f64 = 0.01;
+
 /// Why a row group cannot be encoded, or an encoder not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -165,7 +168,12 @@ fn properties(schema: &TableSchema, options: &WriterOptions) -> Result<WriterPro
         builder = column_properties(builder, column);
     }
     for name in &options.bloom_filter_columns {
-        builder = builder.set_column_bloom_filter_enabled(ColumnPath::from(name.as_str()), true);
+        let path = ColumnPath::from(name.as_str());
+        builder = builder
+            .set_column_bloom_filter_enabled(path.clone(), true)
+            .set_column_bloom_filter_fpp(path.clone(), BLOOM_FILTER_FPP)
+            // As many as there can be: what was not needed is folded away when the row group is complete.
+            .set_column_bloom_filter_max_ndv(path, options.rows_per_row_group as u64);
     }
     Ok(builder.build())
 }

@@ -12,7 +12,7 @@ use flowlake_partition::manifest::{Manifest, Selection, Warning};
 use flowlake_partition::publish::{PublishMode, Staging};
 use flowlake_partition::table::TableSchema;
 use flowlake_partition::writer::WriterOptions;
-use flowlake_transform::{FLOW_START, FLOW_START_HELPER, Recipe, Transformer};
+use flowlake_transform::{FLOW_START, FLOW_START_HELPER, OutputType, Recipe, Role, Transformer};
 
 use crate::cli::{BuildArgs, ProgressMode, threads};
 use crate::exit::{Exit, Failure};
@@ -118,6 +118,14 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
             ("flowlake.recipe".to_owned(), recipe.name.clone()),
             ("flowlake.recipeDigest".to_owned(), recipe.digest.clone()),
         ],
+        // Addresses are what people look flows up by, and nearly every row group spans them all: minimum and maximum
+        // rule nothing out. What is made of no field, such as the dump, is the same in a whole file.
+        bloom_filter_columns: columns
+            .iter()
+            .filter(|column| column.role == Role::Identifier && column.data_type == OutputType::Text)
+            .filter(|column| !column.source.is_empty())
+            .map(|column| column.name.clone())
+            .collect(),
         ..WriterOptions::default()
     };
     let fragments = pool::run(
