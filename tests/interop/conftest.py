@@ -1,30 +1,48 @@
-"""Fixtures: lakes are built once a run and shared by every test."""
+"""Fixtures: dumps are written and lakes are built once a run, and shared by every test."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import cache
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 import lakes
 
-_BUILDERS: dict[str, Callable[[Path], lakes.Lake]] = {
-    "sample": lakes.build_sample,
-    "kddi-iot-2019": lakes.build_kddi,
-    "iot-sentinel": lakes.build_iot_sentinel,
-}
+
+@pytest.fixture(scope="session")
+def build_lake(tmp_path_factory: pytest.TempPathFactory) -> lakes.BuildLake:
+    """Gives the lake of a data set and a recipe; the real data sets are skipped where their dumps are absent."""
+
+    @cache
+    def data_set(name: str) -> lakes.DataSet:
+        return lakes.DATA_SETS[name](tmp_path_factory.mktemp(name))
+
+    @cache
+    def lake(name: str, recipe: str) -> lakes.Lake:
+        return lakes.build(data_set(name), recipe, tmp_path_factory.mktemp(f"{name}-{recipe}") / "lake")
+
+    def checked(name: str, recipe: str) -> lakes.Lake:
+        if name in lakes.REAL_DATA_SETS:
+            real_dumps(name)
+        if not lakes.binary().is_file():
+            pytest.fail(f"no binary at {lakes.binary()}: build it with `cargo build --release`, or set FLOWLAKE_BIN")
+        return lake(name, recipe)
+
+    return checked
 
 
-@pytest.fixture(scope="session", params=list(_BUILDERS))
-def lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> lakes.Lake:
-    """A lake of each data set at hand; the real ones are skipped, and said to be, where their dumps are absent."""
-    name = request.param
-    if name != "sample":
-        real_dumps(name)
-    if not lakes.binary().is_file():
-        pytest.fail(f"no binary at {lakes.binary()}: build it with `cargo build --release`, or set FLOWLAKE_BIN")
-    return _BUILDERS[name](tmp_path_factory.mktemp(name))
+@pytest.fixture(scope="session", params=list(lakes.DATA_SETS))
+def lake(request: pytest.FixtureRequest, build_lake: lakes.BuildLake) -> lakes.Lake:
+    """A lake of each data set at hand, of the default recipe."""
+    return build_lake(request.param, "flows")
+
+
+@pytest.fixture(scope="session", params=product(lakes.DATA_SETS, lakes.RECIPES), ids="-".join)
+def recipe_lake(request: pytest.FixtureRequest, build_lake: lakes.BuildLake) -> lakes.Lake:
+    """A lake of each data set at hand and each built-in recipe."""
+    return build_lake(*request.param)
 
 
 def real_dumps(name: str) -> Path:

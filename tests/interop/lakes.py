@@ -8,15 +8,22 @@ import os
 import re
 import subprocess
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import awkward_dumps
 from dumps import find_parts, read_records
-from flows_oracle import Recomputed, recompute
+from encoded_oracle import ENCODED
+from flows_oracle import FLOWS
+from full_oracle import FULL
+from recompute import RecipeOracle, Recomputed, recompute
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+# The built-in recipes, as the oracle understands them.
+RECIPES = {recipe.name: recipe for recipe in (FLOWS, ENCODED, FULL)}
 KDDI_CATALOGUE = REPOSITORY / "config" / "kddi-iot-2019.toml"
 
 # Long enough for the slowest machine; what hangs must end all the same.
@@ -34,14 +41,31 @@ class Device:
     published_records: int | None
 
 
-@dataclass
-class Lake:
-    """A lake that was built, beside the dumps and the catalogue it was built from."""
+@dataclass(frozen=True)
+class DataSet:
+    """Dumps, and the devices of a catalogue that are to be built from them."""
 
     name: str
-    root: Path
     input: Path
+    catalogue: Path
     devices: list[Device]
+
+
+@dataclass
+class Lake:
+    """A lake that was built, beside what it was built from."""
+
+    root: Path
+    data_set: DataSet
+    recipe: RecipeOracle
+
+    @property
+    def name(self) -> str:
+        return self.data_set.name
+
+    @property
+    def devices(self) -> list[Device]:
+        return self.data_set.devices
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -50,12 +74,10 @@ class Lake:
     @cached_property
     def expected(self) -> dict[str, Recomputed]:
         """What the oracle makes of each dump, by dump name."""
-        return {
-            device.dump: recompute(read_records(self.parts(device)), device.name, device.mac) for device in self.devices
-        }
+        return {device.dump: recompute_dump(self.recipe, self.parts(device), device) for device in self.devices}
 
     def parts(self, device: Device) -> list[Path]:
-        return find_parts(self.input, device.dump)
+        return find_parts(self.data_set.input, device.dump)
 
     def duckdb_source(self) -> str:
         """What a query in DuckDB selects from to read the whole directory."""
@@ -64,6 +86,15 @@ class Lake:
     def data_files(self) -> list[Path]:
         """The data files that are there, whether the manifest lists them or not."""
         return sorted(path for path in (self.root / "data").rglob("*") if path.is_file())
+
+
+# Gives the lake of a data set and a recipe, by their names.
+BuildLake = Callable[[str, str], Lake]
+
+
+def recipe_file(name: str) -> Path:
+    """The file of a built-in recipe."""
+    return REPOSITORY / "config" / "recipes" / f"{name}.toml"
 
 
 def binary() -> Path:
@@ -145,27 +176,59 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def build_sample(directory: Path) -> Lake:
-    """A lake of synthetic dumps of all devices, made by the binary's own generator."""
-    dumps, root = directory / "dumps", directory / "lake"
+def recompute_dump(recipe: RecipeOracle, parts: list[Path], device: Device) -> Recomputed:
+    """What the recipe makes of the dump of a device."""
+    return recompute(
+        recipe,
+        read_records(parts),
+        device=device.name,
+        device_class=device.device_class,
+        mac=device.mac,
+        dump=device.dump,
+    )
+
+
+def sample(directory: Path) -> DataSet:
+    """Synthetic dumps of all devices, made by the binary's own generator."""
+    dumps = directory / "dumps"
     run("sample", "--output", dumps, "--scale", "0.001", "--seed", "7")
     catalogue = dumps / "catalogue.toml"
-    run("build", "--config", catalogue, "--input", dumps, "--output", root)
-    return Lake("sample", root, dumps, read_catalogue(catalogue))
+    return DataSet("sample", dumps, catalogue, read_catalogue(catalogue))
 
 
-def build_kddi(directory: Path) -> Lake:
-    """A lake of the one real KDDI-IoT-2019 dump that developers have."""
-    dumps, root = real_data() / "kddi-iot-2019", directory / "lake"
-    device = "mouseComputerRoomHub"
-    run("build", "--config", KDDI_CATALOGUE, "--input", dumps, "--output", root, "--device", device)
-    return Lake("kddi-iot-2019", root, dumps, [d for d in read_catalogue(KDDI_CATALOGUE) if d.name == device])
+def awkward(directory: Path) -> DataSet:
+    """Dumps of everything that well-behaved devices hardly ever do."""
+    catalogue = awkward_dumps.write(directory)
+    return DataSet("awkward", directory, catalogue, read_catalogue(catalogue))
 
 
-def build_iot_sentinel(directory: Path) -> Lake:
-    """A lake of the IoT Sentinel dumps: two devices with one MAC address, one archive in two parts."""
-    dumps, root = real_data() / "iot-sentinel", directory / "lake"
+def kddi(_: Path) -> DataSet:
+    """The one real KDDI-IoT-2019 dump that developers have."""
+    devices = [device for device in read_catalogue(KDDI_CATALOGUE) if device.name == "mouseComputerRoomHub"]
+    return DataSet("kddi-iot-2019", real_data() / "kddi-iot-2019", KDDI_CATALOGUE, devices)
+
+
+def iot_sentinel(directory: Path) -> DataSet:
+    """The IoT Sentinel dumps: two devices with one MAC address, one archive in two parts."""
+    dumps = real_data() / "iot-sentinel"
     catalogue = directory / "iot-sentinel.toml"
     write_iot_sentinel_catalogue(dumps / "devices.csv", catalogue)
-    run("build", "--config", catalogue, "--input", dumps, "--output", root)
-    return Lake("iot-sentinel", root, dumps, read_catalogue(catalogue))
+    return DataSet("iot-sentinel", dumps, catalogue, read_catalogue(catalogue))
+
+
+DATA_SETS: dict[str, Callable[[Path], DataSet]] = {
+    "sample": sample,
+    "awkward": awkward,
+    "kddi-iot-2019": kddi,
+    "iot-sentinel": iot_sentinel,
+}
+REAL_DATA_SETS = ["kddi-iot-2019", "iot-sentinel"]
+
+
+def build(data_set: DataSet, recipe: str, root: Path) -> Lake:
+    """Builds a lake of a data set; the devices of its catalogue that have no dump there are left out by name."""
+    arguments: list[str | Path] = ["--config", data_set.catalogue, "--input", data_set.input, "--output", root]
+    for device in data_set.devices:
+        arguments += ["--device", device.name]
+    run("build", "--recipe", recipe, *arguments)
+    return Lake(root, data_set, RECIPES[recipe])

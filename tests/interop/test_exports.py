@@ -16,7 +16,7 @@ import pytest
 
 import lakes
 from dumps import read_records
-from lakes import Lake, run
+from lakes import BuildLake, Lake, run
 
 ARROW_TYPES = {
     "string": pa.string(),
@@ -176,9 +176,9 @@ def test_polars_finds_every_cell(lake: Lake, tmp_path: Path, form: str):
         assert found.equals(pl.from_arrow(tables[name]), null_equal=True), name
 
 
-def test_null_and_empty_text_stay_apart(tmp_path: Path):
+def test_null_and_empty_text_stay_apart(build_lake: BuildLake, tmp_path: Path):
     """The recipe that ships leaves no text empty, so a lake without one of its repairs is made of three flows."""
-    sample = lakes.build_sample(tmp_path / "sample")
+    sample = build_lake("sample", "flows")
     device = sample.devices[0]
     flows = [flow for _, kind, flow in read_records(sample.parts(device)) if kind == "flows"]
     started = [flow for flow in flows if flow["sourceMacAddress"].startswith(device.mac)]
@@ -187,11 +187,12 @@ def test_null_and_empty_text_stay_apart(tmp_path: Path):
     dumps = tmp_path / "dumps"
     dumps.mkdir()
     (dumps / f"{device.dump}.json").write_text("\n".join(lines) + "\n")
-    recipe = (lakes.REPOSITORY / "config" / "recipes" / "flows.toml").read_text()
+    recipe = lakes.recipe_file("flows").read_text()
     (tmp_path / "recipe.toml").write_text(recipe.replace('"flowEndReasonClosed",', ""))
-    config = ["--config", sample.input / "catalogue.toml", "--recipe", tmp_path / "recipe.toml"]
+    odd = lakes.DataSet("odd", dumps, sample.data_set.catalogue, [device])
+    config = ["--config", odd.catalogue, "--recipe", tmp_path / "recipe.toml"]
     run("build", *config, "--input", dumps, "--device", device.name, "--output", tmp_path / "lake")
-    lake = Lake("odd", tmp_path / "lake", dumps, [device])
+    lake = Lake(tmp_path / "lake", odd, sample.recipe)
 
     for form, read in PYARROW.items():
         (path,) = export(lake, tmp_path / form, form, "none").values()

@@ -17,10 +17,14 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-import flows_oracle as oracle
+import raw_flows
 from content_digest import file_digest, table_digest
 from dumps import find_parts, read_lines, read_records
-from flows_oracle import recompute
+from encoded_oracle import ENCODED
+from flows_oracle import FLOWS
+from full_oracle import FULL
+from lakes import Device, recompute_dump
+from recompute import recompute
 
 LINES = [b'{"flows":{"n":1}}', b'{"flows":{"n":2.50}}', b"not json", b'{"stats":{"n":3}}']
 TEXT = b"\n".join(LINES) + b"\n"
@@ -91,9 +95,13 @@ def flow(**changes: object) -> dict:
     return base | changes
 
 
+def read(content: dict) -> raw_flows.Flow:
+    return raw_flows.read_flow(content, "lamp", "lightBulb", "02:00:00:00:00:0a", "lampDump", 17)
+
+
 def test_a_row_has_every_column_in_order():
-    row = oracle.flow_row(flow(), "lamp")
-    assert list(row) == list(oracle.COLUMNS)
+    row = FLOWS.row(read(flow()))
+    assert list(row) == list(FLOWS.columns)
     assert len(row) == 46  # the 45 published features less deviceClass, and the two timestamps
     assert row["flowStartMillisecondsDate"] == date(2020, 2, 29)
     assert row["flowStartMillisecondsTime"] == "23:59:59.999"
@@ -106,7 +114,7 @@ def test_a_row_has_every_column_in_order():
     assert row["flowEndReason"] == "closed"
     assert row["unionTCPFlags"] == "APRF"
     assert row["maxPacketSize"] is None
-    assert oracle.to_millis(row["flowStartMilliseconds"]) == 1583020799999
+    assert raw_flows.to_millis(row["flowStartMilliseconds"]) == 1583020799999
 
 
 @pytest.mark.parametrize(
@@ -122,18 +130,18 @@ def test_a_row_has_every_column_in_order():
 )
 def test_the_unit_of_the_reverse_delta_is_told_by_the_duration(written_duration, written_delta, duration, expected):
     number = [Decimal(n) if isinstance(n, str) else n for n in (written_duration, written_delta)]
-    assert oracle.reverse_delta(*number, duration) == expected
+    assert raw_flows.reverse_delta(*number, duration) == expected
 
 
 def test_addresses_are_canonical_and_a_lone_double_colon_is_an_ipv4_zero():
-    assert oracle.address_pair("fe80::00a0:0001", "ff02::0016") == ("fe80::a0:1", "ff02::16")
-    assert oracle.address_pair("::", "ff02::0016") == ("::", "ff02::16")
-    assert oracle.address_pair("2001:db8:0:0:1:0:0:1", "2001:DB8:0:1::") == ("2001:db8::1:0:0:1", "2001:db8:0:1::")
-    assert oracle.address_pair("::ffff:c000:0201", "2001:db8::1") == ("::ffff:192.0.2.1", "2001:db8::1")
-    assert oracle.address_pair("::", "255.255.255.255") == ("0.0.0.0", "255.255.255.255")
-    assert oracle.address_pair("fe80::01", "192.0.2.1") == ("fe80::1", "192.0.2.1")
-    with pytest.raises(oracle.Unusable):
-        oracle.address_pair("fe80::1::2", "192.0.2.1")
+    assert raw_flows.address_pair("fe80::00a0:0001", "ff02::0016") == ("fe80::a0:1", "ff02::16")
+    assert raw_flows.address_pair("::", "ff02::0016") == ("::", "ff02::16")
+    assert raw_flows.address_pair("2001:db8:0:0:1:0:0:1", "2001:DB8:0:1::") == ("2001:db8::1:0:0:1", "2001:db8:0:1::")
+    assert raw_flows.address_pair("::ffff:c000:0201", "2001:db8::1") == ("::ffff:192.0.2.1", "2001:db8::1")
+    assert raw_flows.address_pair("::", "255.255.255.255") == ("0.0.0.0", "255.255.255.255")
+    assert raw_flows.address_pair("fe80::01", "192.0.2.1") == ("fe80::1", "192.0.2.1")
+    with pytest.raises(raw_flows.Unusable):
+        raw_flows.address_pair("fe80::1::2", "192.0.2.1")
 
 
 def test_what_a_dump_becomes_adds_up():
@@ -147,12 +155,58 @@ def test_what_a_dump_becomes_adds_up():
         (6, "stats", {"exportedFlowTotalCount": 1, "packetTotalCount": 1}),
         (7, "stats", {"exportedFlowTotalCount": 4, "packetTotalCount": 20}),
     ]
-    result = recompute(records, "lamp", here)
+    result = recompute(FLOWS, records, device="lamp", device_class="lightBulb", mac=here, dump="lampDump")
     assert result.directions == {"fromDevice": 1, "toDevice": 1, "both": 1, "neither": 1}
-    assert [row["_line"] for row in result.months["2020-02"]] == [1, 3]
+    assert [row.line for row in result.months["2020-02"]] == [1, 3]
     assert (result.kept, result.removed, result.rejected) == (2, {"toDevice": 1, "neither": 1}, 1)
     assert (result.trailer, result.packets) == ((4, 20), 20)
-    assert result.dropped["vlanId"] == {None: 1, "0x001": 1}
+    assert result.dropped["vlanId"] == {None: 1, 1: 1}
+
+
+def test_encoded_is_the_published_columns_behind_the_name():
+    assert next(iter(ENCODED.columns)) == "deviceName"
+    assert len(ENCODED.columns) == 1 + 66
+    texts = [name for name, kind in ENCODED.columns.items() if kind == "string"]
+    assert texts == ["deviceName", "device_type"]
+    # The places that the publisher's own count gives to the groups: 33 numbers, 12 parts of times, and so on.
+    names = list(ENCODED.columns)
+    assert (names[1], names[33], names[34], names[45]) == (
+        "flowDurationMilliseconds",
+        "reverseBytesPerPacket",
+        "flowStartMonth",
+        "flowEndMillisecond",
+    )
+    assert (names[46], names[50], names[51], names[66]) == (
+        "device_type",
+        "flowEndReason_idle",
+        "initialTCPFlags_A",
+        "reverseUnionTCPFlags_R",
+    )
+
+
+def test_an_encoded_row():
+    row = ENCODED.row(read(flow(reverseFlowAttributes="1F", destinationIPv4Address="255.255.255.255")))
+    assert (row["deviceName"], row["device_type"]) == ("lamp", "lightBulb")
+    assert (row["sourceIPv4Address"], row["destinationIPv4Address"]) == (3221225985, 2**32 - 1)
+    assert (row["flowAttributes"], row["reverseFlowAttributes"]) == (10, 31)
+    assert row["flowDurationMilliseconds"] == 1501
+    assert (row["maxPacketSize"], row["reverseBytesPerPacket"]) == (0, 0)
+    parts = ["Month", "Day", "Hour", "Minute", "Second", "Millisecond"]
+    assert [row[f"flowStart{part}"] for part in parts] == [2, 29, 23, 59, 59, 999]
+    assert [row[f"flowEnd{part}"] for part in parts] == [3, 1, 0, 0, 1, 500]
+    assert [row[f"flowEndReason_{reason}"] for reason in ("Unknown", "eof", "active", "idle")] == [1, 0, 0, 0]
+    assert [row[f"initialTCPFlags_{letter}"] for letter in "APSR"] == [0, 0, 1, 0]
+    assert [row[f"unionTCPFlags_{letter}"] for letter in "APSR"] == [1, 1, 0, 1]
+    six = ENCODED.row(read(flow(sourceIPv4Address="fe80::01", destinationIPv4Address="ff02::0016")))
+    assert (six["sourceIPv4Address"], six["destinationIPv4Address"]) == (None, None)
+
+
+def test_a_row_of_the_full_archive():
+    row = FULL.row(read(flow()))
+    assert len(row) == 54 + 4
+    assert (row["deviceName"], row["dump"], row["line"], row["direction"]) == ("lamp", "lampDump", 17, "fromDevice")
+    assert (row["sourceMacAddress"], row["flowEndReason"]) == ("02:00:00:00:00:0a", "closed")
+    assert row["vlanId"] is None
 
 
 # The digest's definition once more, value by value with nothing but hashlib and struct.
@@ -206,11 +260,9 @@ def test_the_content_digest_is_what_its_definition_says(tmp_path: Path, rows: in
 
 
 def test_the_real_hub_has_its_known_totals(real_kddi: Path):
-    result = recompute(
-        read_records(find_parts(real_kddi, "mouse_computer_room_hub")),
-        "mouseComputerRoomHub",
-        "aa:1e:84:06:1c:b4",
-    )
+    dump = "mouse_computer_room_hub"
+    device = Device("mouseComputerRoomHub", "hub", "aa:1e:84:06:1c:b4", dump, None)
+    result = recompute_dump(FLOWS, find_parts(real_kddi, dump), device)
     assert result.records == {"flows": 16932, "stats": 1, "tombstone": 1}
     assert result.trailer == (16932, 2472780)
     assert result.packets == 2472780
@@ -222,9 +274,10 @@ def test_the_real_sentinel_dumps_have_the_totals_listed_beside_them(real_iot_sen
     with (real_iot_sentinel / "devices.csv").open(newline="") as table:
         devices = list(csv.DictReader(table))
     for device in devices:
-        parts = find_parts(real_iot_sentinel, device["device"])
+        name = device["device"]
+        parts = find_parts(real_iot_sentinel, name)
         assert len(parts) == int(device["archive_parts"])
-        result = recompute(read_records(parts), device["device"], device["mac"])
+        result = recompute_dump(FLOWS, parts, Device(name, device["category"], device["mac"], name, None))
         assert result.trailer == (result.records["flows"], result.packets)
         assert result.records["flows"] == int(device["flows"])
         assert result.packets == int(device["flow_packets"])
@@ -241,9 +294,9 @@ def test_the_written_duration_of_every_real_flow_is_end_minus_start_in_seconds(d
         for line, kind, content in read_records(find_parts(directory, stem)):
             if kind != "flows":
                 continue
-            row = oracle.flow_row(content, stem)
-            assert content["flowDurationMilliseconds"] * 1000 == row["flowDurationMilliseconds"], (stem, line)
-            delta = row["reverseFlowDeltaMilliseconds"]
-            assert delta == content["reverseFlowDeltaMilliseconds"] * 1000 <= row["flowDurationMilliseconds"]
+            values = read(content).values
+            assert content["flowDurationMilliseconds"] * 1000 == values["flowDurationMilliseconds"], (stem, line)
+            delta = values["reverseFlowDeltaMilliseconds"]
+            assert delta == content["reverseFlowDeltaMilliseconds"] * 1000 <= values["flowDurationMilliseconds"]
             checked += 1
     assert checked > 0

@@ -3,6 +3,8 @@
 
 mod cli;
 mod commands;
+#[cfg(test)]
+mod dictionary;
 mod exit;
 mod instant;
 mod pipeline;

@@ -317,7 +317,8 @@ fn sum_not_encoded(recipe: &Recipe, fragments: &[Fragment]) -> Vec<NotEncoded> {
     columns.collect()
 }
 
-fn schema(columns: &[OutputColumn]) -> Schema {
+/// The columns as the manifest has them.
+pub(crate) fn schema(columns: &[OutputColumn]) -> Schema {
     let partition = |name: &str, role, description: &str, source: &[&str], derivation: &str| Column {
         name: name.to_owned(),
         data_type: ColumnType::String,
