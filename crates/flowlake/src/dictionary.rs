@@ -52,7 +52,8 @@ fn page() -> String {
         ]
     });
     table(&mut page, ["field", "written as", "type", "unit", "element", "required", "meaning"], fields);
-    for recipe in resources::recipes().ok().expect("built-in recipes are right") {
+    let Ok(recipes) = resources::recipes() else { panic!("built-in recipes are right") };
+    for recipe in recipes {
         add_recipe(&mut page, &recipe);
     }
     page
