@@ -1,5 +1,6 @@
 //! What the manifest says of the values in a lake.
 
+use fs_err as fs;
 use serde_json::{Value, json};
 
 use super::support::{
@@ -138,4 +139,50 @@ fn profiles_are_the_same_whatever_the_threads_and_the_memory() {
     small.args(["--memory-limit", "104MiB"]).run().expect_code(0);
     let one = tree(&world.path("one"));
     assert!(one == tree(&world.path("three")) && one == tree(&world.path("small")));
+}
+
+#[test]
+fn a_profile_that_is_not_that_of_the_rows_is_found() {
+    let world = world();
+    world.built();
+    let path = world.path("lake/manifest.json");
+    let text = fs::read_to_string(&path).expect("a manifest");
+    let manifest: Value = serde_json::from_str(&text).expect("JSON");
+    let position = |name: &str| {
+        let columns = manifest["schema"]["columns"].as_array().expect("a list");
+        columns.iter().position(|column| column["name"] == name).expect("a column")
+    };
+    let (packets, reason) = (position("packetTotalCount"), position("flowEndReason"));
+    let mut found = Vec::new();
+    for (list, column, key, value) in [
+        ("columns", packets, "nulls", json!(1)),
+        ("columns", packets, "min", json!(2)),
+        ("columns", packets, "max", Value::Null),
+        ("columns", packets, "mean", json!(4.1)),
+        ("columns", reason, "distinct", json!(3)),
+        ("columns", reason, "topValues", json!([])),
+        ("partitionBy", 1, "max", json!("tv")),
+    ] {
+        let mut changed = manifest.clone();
+        changed["schema"][list][column]["profile"][key] = value;
+        fs::write(&path, changed.to_string()).expect("it is written");
+        let outcome = world.about_lake("verify").run().expect_code(1);
+        found.push(outcome.stdout.lines().next().expect("a line").to_owned());
+    }
+    insta::assert_snapshot!(found.join("\n"), @r#"
+    manifest.json: profile of column packetTotalCount: nulls: expected 1, found 0
+    manifest.json: profile of column packetTotalCount: min: expected 2, found 1
+    manifest.json: profile of column packetTotalCount: max: expected null, found 9
+    manifest.json: profile of column packetTotalCount: mean: expected 4.1, found 4.0
+    manifest.json: profile of column flowEndReason: distinct: expected 3, found 2
+    manifest.json: profile of column flowEndReason: topValues: expected [], found [{"value":"idle","rows":3,"share":0.75},{"value":"closed","rows":1,"share":0.25}]
+    manifest.json: profile of column deviceClass: max: expected "tv", found "lighting"
+    "#);
+    // Manifests from before there were profiles say nothing of them.
+    let mut without = manifest;
+    without["schema"]["columns"].as_array_mut().expect("a list").iter_mut().for_each(|column| {
+        column.as_object_mut().expect("an object").remove("profile");
+    });
+    fs::write(&path, without.to_string()).expect("it is written");
+    world.about_lake("verify").run().expect_code(0);
 }
