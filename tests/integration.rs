@@ -23,6 +23,7 @@ mod integration {
     mod matching;
     mod memory;
     mod packaging;
+    mod profiles;
     mod real_data;
     mod recipes;
     mod rejections;

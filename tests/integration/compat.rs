@@ -5,8 +5,14 @@ use serde_json::{Value, json};
 
 use super::support::{DumpText, Flow, World};
 
-/// Made by flowlake 0.1.0 from inputs with something in every list: never to be written again.
+/// Made by flowlake 0.1.0 from inputs with something in every list: none of these is ever to be written again.
 const VERSION_1: &str = include_str!("../compat/manifest-v1.json");
+
+/// The same inputs, when columns had got profiles.
+const VERSION_1_PROFILES: &str = include_str!("../compat/manifest-v1-profiles.json");
+
+/// Every manifest that is kept, the newest last.
+const KEPT: [&str; 2] = [VERSION_1, VERSION_1_PROFILES];
 
 /// A lake of which there is the manifest alone.
 fn world_of(manifest: &str) -> World {
@@ -18,31 +24,35 @@ fn world_of(manifest: &str) -> World {
 
 #[test]
 fn a_manifest_of_format_version_1_is_inspected_and_nothing_of_it_is_lost() {
-    let world = world_of(VERSION_1);
-    let text = world.about_lake("inspect").run().expect_code(0).stdout;
-    assert!(text.contains("manifest format 1"), "{text}");
-    let printed = world.about_lake("inspect").arg("--json").run().expect_code(0).stdout;
-    let expected: Value = serde_json::from_str(VERSION_1).expect("JSON");
-    assert_eq!(serde_json::from_str::<Value>(&printed).expect("JSON"), expected);
+    for kept in KEPT {
+        let world = world_of(kept);
+        let text = world.about_lake("inspect").run().expect_code(0).stdout;
+        assert!(text.contains("manifest format 1"), "{text}");
+        let printed = world.about_lake("inspect").arg("--json").run().expect_code(0).stdout;
+        let expected: Value = serde_json::from_str(kept).expect("JSON");
+        assert_eq!(serde_json::from_str::<Value>(&printed).expect("JSON"), expected);
+    }
 }
 
 #[test]
 fn a_lake_of_format_version_1_is_verified_against_its_manifest() {
-    let world = world_of(VERSION_1);
-    let outcome = world.about_lake("verify").arg("--json").run().expect_code(1);
-    let report: Value = serde_json::from_str(&outcome.stdout).expect("JSON");
-    let manifest: Value = serde_json::from_str(VERSION_1).expect("JSON");
-    let differences = report["differences"].as_array().expect("a list");
-    // Nothing but that its files are not here: its numbers agree.
-    assert!(differences.iter().all(|difference| difference["kind"] == "missing"), "{differences:?}");
-    let files = manifest["files"].as_array().expect("a list").len();
-    let rejected = manifest["sources"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .filter(|source| source["rejected"] != 0)
-        .count();
-    assert_eq!(differences.len(), files + rejected);
+    for kept in KEPT {
+        let world = world_of(kept);
+        let outcome = world.about_lake("verify").arg("--json").run().expect_code(1);
+        let report: Value = serde_json::from_str(&outcome.stdout).expect("JSON");
+        let manifest: Value = serde_json::from_str(kept).expect("JSON");
+        let differences = report["differences"].as_array().expect("a list");
+        // Nothing but that its files are not here: its numbers agree.
+        assert!(differences.iter().all(|difference| difference["kind"] == "missing"), "{differences:?}");
+        let files = manifest["files"].as_array().expect("a list").len();
+        let rejected = manifest["sources"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter(|source| source["rejected"] != 0)
+            .count();
+        assert_eq!(differences.len(), files + rejected);
+    }
 }
 
 #[test]
@@ -88,16 +98,20 @@ fn keys(value: &Value, path: &str, found: &mut Vec<String>) {
 }
 
 #[test]
-fn todays_manifest_has_the_keys_of_the_one_that_is_kept() {
+fn todays_manifest_has_the_keys_of_the_newest_that_is_kept() {
     // Whoever adds a key adds a manifest with it here; whoever takes one away breaks those who read it.
     let mut kept = Vec::new();
-    keys(&serde_json::from_str(VERSION_1).expect("JSON"), "", &mut kept);
+    keys(&serde_json::from_str(VERSION_1_PROFILES).expect("JSON"), "", &mut kept);
     let manifest = compat_world().built().manifest;
     let mut today = Vec::new();
     keys(&manifest, "", &mut today);
     kept.sort_unstable();
     today.sort_unstable();
     assert_eq!(today, kept);
+
+    let mut first = Vec::new();
+    keys(&serde_json::from_str(VERSION_1).expect("JSON"), "", &mut first);
+    assert!(first.iter().all(|key| kept.contains(key)), "none was ever taken away");
 }
 
 #[test]

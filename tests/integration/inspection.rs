@@ -73,6 +73,41 @@ fn inspect_says_what_is_in_a_lake_and_why() {
         "{columns}"
     );
     assert_eq!(columns.lines().filter(|line| line.contains("directory")).count(), 2, "{columns}");
+    let values = section(&text, "Values");
+    let shown = [
+        "name",
+        "flowStartMilliseconds",
+        "flowEndMillisecondsDate",
+        "averageInterarrivalTime",
+        "octetTotalCount",
+    ];
+    let shown = |line: &&str| shown.iter().any(|name| line.split(' ').next() == Some(name));
+    insta::assert_snapshot!(values.lines().filter(shown).collect::<Vec<_>>().join("\n"), @r"
+    name                                      nulls                       min        mean                       max
+    flowStartMilliseconds                         0  2019-07-01T10:00:00.000Z              2019-07-01T10:00:00.000Z
+    flowEndMillisecondsDate                       0                2019-07-01                            2019-07-01
+    averageInterarrivalTime                       0                       250     250.000                       250
+    octetTotalCount                               0                       900   1,499.001                     2,099
+    ");
+    let texts = section(&text, "Values of text");
+    insta::assert_snapshot!(texts, @r"
+    name                       most frequent                                      nulls  distinct
+    deviceName                 lamp 99.9 %, hub 0.1 %                                 0         2
+    IoTMacAddress              02:00:00:00:00:77 99.9 %, 02:00:00:00:00:01 0.1 %      0         2
+    IoTIPAddress               192.0.2.10 100.0 %                                     0         1
+    serverMacAddress           02:00:00:00:00:fe 100.0 %                              0         1
+    serverIPAddress            198.51.100.7 100.0 %                                   0         1
+    protocolName               TCP 100.0 %                                            0         1
+    serviceType                HTTP/S 100.0 %                                         0         1
+    flowStartMillisecondsTime  10:00:00.000 100.0 %                                   0         1
+    flowEndMillisecondsTime    10:00:01.500 100.0 %                                   0         1
+    flowEndReason              closed 99.9 %, idle 0.1 %                              0         2
+    initialTCPFlags            S 100.0 %                                              0         1
+    unionTCPFlags              APF 100.0 %                                            0         1
+    reverseInitialTCPFlags     AS 100.0 %                                             0         1
+    month                      2019-07 100.0 %                                        0         1
+    deviceClass                lighting 99.9 %, iotGatewayHub 0.1 %                   0         2
+    ");
     let partitions = section(&text, "Partitions");
     assert_eq!(partitions.lines().count(), 3, "{partitions}");
     assert!(text.lines().all(|line| line == line.trim_end()), "no spaces at line ends");

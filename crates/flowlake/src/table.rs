@@ -28,3 +28,38 @@ pub(crate) fn count(number: u64) -> String {
 pub(crate) fn bytes(number: u64) -> String {
     indicatif::HumanBytes(number).to_string()
 }
+
+/// A whole number that may be negative, as [`count`].
+pub(crate) fn integer(number: i64) -> String {
+    let sign = if number < 0 { "-" } else { "" };
+    format!("{sign}{}", count(number.unsigned_abs()))
+}
+
+/// A number with a fraction: three digits of it, more for those that would vanish.
+pub(crate) fn fraction(number: f64) -> String {
+    if number == 0.0 || (1e-2..1e15).contains(&number.abs()) {
+        let thousandths = format!("{:.3}", number.abs());
+        let (whole, digits) = thousandths.split_once('.').unwrap_or((&thousandths, "000"));
+        let sign = if number < 0.0 { "-" } else { "" };
+        format!("{sign}{}.{digits}", count(whole.parse().unwrap_or_default()))
+    } else {
+        format!("{number:.3e}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_readable() {
+        assert_eq!(integer(-1_234_567), "-1,234,567");
+        assert_eq!(integer(i64::MIN), "-9,223,372,036,854,775,808");
+        let shown = [0.0, -0.25, 1234.5678, 999.9996, 0.001, -2.5e-7, 1e300];
+        let shown: Vec<String> = shown.into_iter().map(fraction).collect();
+        assert_eq!(
+            shown,
+            ["0.000", "-0.250", "1,234.568", "1,000.000", "1.000e-3", "-2.500e-7", "1.000e300"]
+        );
+    }
+}

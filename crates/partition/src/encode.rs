@@ -29,6 +29,7 @@ use crate::arrow_bridge;
 use crate::digest::{BlockDigest, BlockDigests, DigestError};
 use crate::layout::{Month, timestamp_text};
 use crate::manifest::ColumnType;
+use crate::profile::TableProfile;
 use crate::row_buffer::{Rows, waiting_schema, without_dictionary};
 use crate::spill::{Spill, SpillError};
 use crate::table::{Encoding, TableColumn, TableSchema};
@@ -233,7 +234,7 @@ impl RowGroup {
             + self.encoder.row_group_bytes()
     }
 
-    /// Encodes and compresses the rows, and takes their digest. Touches no data file and shares nothing with other row
+    /// Encodes and compresses the rows, and takes their digest and profile. Touches no data file and shares nothing with other row
     /// groups, so any thread may do it; the bytes depend only on the rows, the schema and the options.
     ///
     /// # Errors
@@ -246,6 +247,7 @@ impl RowGroup {
         let position = encoder.schema.flow_start_position();
         let mut range = (i64::MAX, i64::MIN);
         let mut digests = BlockDigests::new(rows);
+        let mut profile = encoder.schema.profile();
         let mut chunks = Vec::with_capacity(encoder.schema.columns().len());
         // Only encryption depends on the index of a row group.
         let writers =
@@ -260,6 +262,7 @@ impl RowGroup {
             digests
                 .column(&column.name, column.data_type, &array)
                 .map_err(|source| EncodeError::Digest { month, source })?;
+            profile.count(i, &array);
             let chunk = compute_leaves(field, &array)
                 .and_then(|leaves| leaves.iter().try_for_each(|leaf| writer.write(leaf)))
                 .and_then(|()| writer.close())
@@ -272,7 +275,7 @@ impl RowGroup {
         }
         let (min_flow_start, max_flow_start) = range;
         let blocks = digests.finish();
-        Ok(EncodedRowGroup { month, index, rows, chunks, blocks, min_flow_start, max_flow_start })
+        Ok(EncodedRowGroup { month, index, rows, chunks, blocks, profile, min_flow_start, max_flow_start })
     }
 
     /// All values of a column, in one array. They are taken: memory is given back as soon as a column is encoded.
@@ -317,6 +320,7 @@ pub struct EncodedRowGroup {
     pub(crate) rows: usize,
     pub(crate) chunks: Vec<ArrowColumnChunk>,
     pub(crate) blocks: Vec<BlockDigest>,
+    pub(crate) profile: TableProfile,
     pub(crate) min_flow_start: i64,
     pub(crate) max_flow_start: i64,
 }

@@ -236,11 +236,17 @@ impl FromStr for DataPath {
 /// An instant, in milliseconds since 1970-01-01 00:00 UTC, as the manifest writes it: `2019-06-25T08:36:29.747Z`.
 #[must_use]
 pub fn timestamp_text(millis: i64) -> String {
-    let (year, month, day) = civil_from_days(millis.div_euclid(MILLIS_PER_DAY));
+    let date = date_text(millis.div_euclid(MILLIS_PER_DAY));
     let of_day = millis.rem_euclid(MILLIS_PER_DAY);
     let (hour, minute) = (of_day / 3_600_000, of_day / 60_000 % 60);
     let (second, milli) = (of_day / 1_000 % 60, of_day % 1_000);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+    format!("{date}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+}
+
+/// A day counted from 1970-01-01 as the manifest writes it: `2019-06-25`.
+pub(crate) fn date_text(days: i64) -> String {
+    let (year, month, day) = civil_from_days(days);
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// The number ASCII digits spell; `None` for anything else, signs included.

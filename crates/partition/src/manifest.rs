@@ -135,6 +135,48 @@ pub struct Column {
     pub source: Vec<String>,
     /// How it is made from them.
     pub derivation: String,
+    /// What its values are; absent in manifests made before there were profiles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+}
+
+/// What the values of a column are, over all rows of the lake.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Profile {
+    /// Rows without a value.
+    pub nulls: u64,
+    /// Smallest value, of text in the order of its bytes; absent without values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<ProfileValue>,
+    /// Largest value; absent without values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<ProfileValue>,
+    /// Mean of numbers; absent for other types and without values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<f64>,
+    /// Distinct values of text, nulls not counted; absent for other types.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distinct: Option<u64>,
+    /// Whether `distinct` is an estimate (standard error about 1.6 %); absent for other types than text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distinct_is_estimate: Option<bool>,
+    /// The most frequent values of text, at most five, the first first, and by value where rows are equal; absent for
+    /// other types, and when `distinct` is an estimate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_values: Option<Vec<MostFrequent>>,
+}
+
+/// A value in a profile: a number, or text, which dates and timestamps are too.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ProfileValue {
+    /// Of a column of integers.
+    Integer(i64),
+    /// Of a column of floating point numbers.
+    Float(f64),
+    /// Text, a date (`YYYY-MM-DD`) or a time (RFC 3339, UTC, milliseconds).
+    Text(String),
 }
 
 /// Logical types of columns: those that DuckDB, Spark and Polars read alike.

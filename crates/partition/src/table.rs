@@ -12,6 +12,7 @@ use arrow_schema::{
 use polars::prelude::{DataFrame, DataType, TimeUnit, TimeZone};
 
 use crate::manifest::{self, ColumnType};
+use crate::profile::TableProfile;
 
 /// A schema that cannot be, or a frame that does not have it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -179,6 +180,12 @@ impl TableSchema {
         };
         let columns = self.columns.iter().map(|c| (c.name.as_str(), c.data_type, c.nullable));
         arrow_schema(columns.chain(helper))
+    }
+
+    /// The profile of a table of these columns without rows.
+    #[must_use]
+    pub fn profile(&self) -> TableProfile {
+        TableProfile::new(self.columns.iter().map(|column| column.data_type))
     }
 
     /// The Arrow schema of the data files: what crosses to the Parquet writer and what its reader gives back.

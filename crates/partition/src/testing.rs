@@ -118,6 +118,7 @@ pub(crate) fn manifest(files: Vec<DataFile>) -> Manifest {
                     description: String::new(),
                     source: vec![],
                     derivation: String::new(),
+                    profile: None,
                 })
                 .collect(),
             partition_by: vec![],

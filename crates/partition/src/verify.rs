@@ -6,6 +6,7 @@
 
 mod accounting;
 mod data_file;
+mod profiles;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -19,6 +20,7 @@ use serde::Serialize;
 
 use crate::layout::{DATA_DIRECTORY, REJECTED_DIRECTORY};
 use crate::manifest::{MANIFEST_FILE, Manifest};
+use crate::profile::TableProfile;
 use crate::read::{ReadError, read_manifest};
 
 /// How thoroughly to check.
@@ -142,6 +144,8 @@ pub enum DifferenceKind {
     RowAccounting,
     /// Sums in the manifest that do not agree.
     Totals,
+    /// A profile that is not that of the rows. Looked at only when nothing else differs.
+    Profile,
 }
 
 /// Checks the lake at `lake` against its manifest.
@@ -158,13 +162,15 @@ pub fn verify(lake: &Path, options: VerifyOptions) -> Result<VerifyReport, Verif
     let next = AtomicUsize::new(0);
     let work = || {
         let mut part = VerifyReport::default();
+        let mut profile = profiles::to_count(&manifest);
         while let Some(file) = manifest.files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            data_file::check(lake, &manifest.schema.columns, file, options.quick, &mut part);
+            let columns = &manifest.schema.columns;
+            data_file::check(lake, columns, file, options.quick, &mut part, profile.as_mut());
         }
-        part
+        (part, profile)
     };
     let jobs = options.jobs.clamp(1, manifest.files.len().max(1));
-    let parts: Vec<VerifyReport> = thread::scope(|scope| {
+    let parts: Vec<(VerifyReport, Option<TableProfile>)> = thread::scope(|scope| {
         let others: Vec<_> = (1..jobs).map(|_| scope.spawn(work)).collect();
         let own = work();
         let joined = others.into_iter().map(|thread| match thread.join() {
@@ -173,8 +179,18 @@ pub fn verify(lake: &Path, options: VerifyOptions) -> Result<VerifyReport, Verif
         });
         joined.chain([own]).collect()
     });
-    for part in parts {
+    let mut profile = profiles::to_count(&manifest);
+    for (part, part_profile) in parts {
         report.absorb(part);
+        if let (Some(sum), Some(part)) = (&mut profile, part_profile) {
+            sum.merge(&part);
+        }
+    }
+    if report.is_clean() {
+        profiles::check_partitions(&manifest, &mut report);
+        if let Some(profile) = profile.filter(|_| !options.quick) {
+            profiles::check_columns(&manifest, &profile, &mut report);
+        }
     }
     report.differences.sort();
     Ok(report)

@@ -24,6 +24,7 @@ use crate::digest::{BLOCK_ROWS, ContentDigest, hex};
 use crate::encode::{EncodeError, EncodedRowGroup, Encoder, RowGroup};
 use crate::layout::{DataPath, LayoutError, Month, PartitionKey, check_slug, timestamp_text};
 use crate::manifest::DataFile;
+use crate::profile::TableProfile;
 use crate::row_buffer::RowBuffer;
 use crate::spill::{Spill, SpillError, SpillFile};
 use crate::table::{TableError, TableSchema};
@@ -177,6 +178,8 @@ pub struct DatasetWriter {
     months: BTreeMap<Month, MonthState>,
     /// Where rows wait that are not in memory; there once some had to.
     spill_file: Option<Arc<SpillFile>>,
+    /// Of the rows stored.
+    profile: TableProfile,
     /// Frames taken so far.
     appended: u64,
     draining: bool,
@@ -230,6 +233,7 @@ impl DatasetWriter {
             .map_err(|source| WriteError::Encoder { device_name: device_name.to_owned(), source })?;
         Ok(Self {
             root: root.to_owned(),
+            profile: encoder.schema().profile(),
             device_name: device_name.to_owned(),
             device_class: device_class.to_owned(),
             encoder: Arc::new(encoder),
@@ -349,6 +353,7 @@ impl DatasetWriter {
         if index >= state.issued || index < state.stored || state.waiting.contains_key(&index) {
             return Err(unexpected());
         }
+        self.profile.merge(&group.profile);
         state.waiting.insert(index, group);
         while let Some(group) = state.waiting.remove(&state.stored) {
             let mut file = match state.open.take() {
@@ -376,6 +381,12 @@ impl DatasetWriter {
             }
         }
         Ok(())
+    }
+
+    /// The profile of the rows that were stored.
+    #[must_use]
+    pub fn profile(&self) -> &TableProfile {
+        &self.profile
     }
 
     /// Closes all files and makes them durable. Gives their entries of the manifest, ordered by path.

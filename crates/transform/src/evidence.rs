@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use flowlake_ingest::schema::{FIELDS, Kind, field_index};
+use flowlake_sketch::Sketch;
 use polars::prelude::{Column, PolarsResult};
 use polars_arrow::temporal_conversions::timestamp_ms_to_datetime;
 
@@ -17,8 +18,6 @@ use crate::recipe::Claim;
 
 /// Distinct values counted exactly.
 const EXACT_VALUES: usize = 1024;
-/// Base-2 logarithm of the number of HyperLogLog registers; the standard error is 1.04 / sqrt(registers).
-const REGISTER_BITS: u32 = 12;
 /// Characters shown of a value.
 const MAX_VALUE_CHARS: usize = 64;
 /// Rows a value below which the values of a field count as noise.
@@ -233,11 +232,11 @@ impl<T: Eq + Hash> Default for Counts<T> {
     }
 }
 
-impl<T: Eq + Hash + Clone + Hashed> Counts<T> {
+impl<T: Eq + Hash + Clone + Sketched> Counts<T> {
     fn add<Q>(&mut self, value: &Q, rows: u64)
     where
         T: std::borrow::Borrow<Q>,
-        Q: Eq + Hash + ToOwned<Owned = T> + Hashed + ?Sized,
+        Q: Eq + Hash + ToOwned<Owned = T> + Sketched + ?Sized,
     {
         if rows == 0 {
             return;
@@ -248,7 +247,7 @@ impl<T: Eq + Hash + Clone + Hashed> Counts<T> {
             self.index.insert(value.to_owned(), self.entries.len());
             self.entries.push((value.to_owned(), rows));
         } else {
-            self.sketch().insert(value.hashed());
+            value.insert_into(self.sketch());
         }
     }
 
@@ -258,15 +257,31 @@ impl<T: Eq + Hash + Clone + Hashed> Counts<T> {
         self.sketch.get_or_insert_with(|| {
             let mut sketch = Sketch::default();
             for (value, _) in entries {
-                sketch.insert(value.hashed());
+                value.insert_into(&mut sketch);
             }
             sketch
         })
     }
 
     fn merge(&mut self, later: &Self) {
+        let mut least = None;
         for (value, rows) in &later.entries {
-            self.add(value, *rows);
+            if self.entries.len() < EXACT_VALUES || self.index.contains_key(value) {
+                self.add(value, *rows);
+                least = None;
+            } else {
+                // The value with the fewest rows makes room: one that leads later on must not be lost because the dumps
+                // before had enough others.
+                let (i, fewest) = *least.get_or_insert_with(|| self.least());
+                let out = if *rows > fewest { &self.entries[i].0 } else { value }.clone();
+                out.insert_into(self.sketch());
+                if *rows > fewest {
+                    self.index.remove(&out);
+                    self.index.insert(value.clone(), i);
+                    self.entries[i] = (value.clone(), *rows);
+                    least = None;
+                }
+            }
         }
         if let Some(sketch) = &later.sketch {
             self.sketch().merge(sketch);
@@ -274,9 +289,15 @@ impl<T: Eq + Hash + Clone + Hashed> Counts<T> {
         // Values taken up after the sketch was made are in the table only.
         if let Some(sketch) = &mut self.sketch {
             for (value, _) in &self.entries {
-                sketch.insert(value.hashed());
+                value.insert_into(sketch);
             }
         }
+    }
+
+    /// Position and rows of the last of the values with the fewest rows.
+    fn least(&self) -> (usize, u64) {
+        let rows = self.entries.iter().map(|(_, rows)| *rows).enumerate();
+        rows.min_by_key(|(i, rows)| (*rows, std::cmp::Reverse(*i))).unwrap_or_default()
     }
 
     fn distinct(&self) -> u64 {
@@ -290,72 +311,26 @@ impl<T: Eq + Hash + Clone + Hashed> Counts<T> {
     }
 }
 
-/// A hash that is the same on every machine and in every version.
-trait Hashed {
-    fn hashed(&self) -> u64;
+/// What a sketch can be made of.
+trait Sketched {
+    fn insert_into(&self, sketch: &mut Sketch);
 }
 
-impl Hashed for i64 {
-    fn hashed(&self) -> u64 {
-        mix(self.cast_unsigned())
+impl Sketched for i64 {
+    fn insert_into(&self, sketch: &mut Sketch) {
+        sketch.insert_number(*self);
     }
 }
 
-impl Hashed for str {
-    fn hashed(&self) -> u64 {
-        mix(self.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        }))
+impl Sketched for str {
+    fn insert_into(&self, sketch: &mut Sketch) {
+        sketch.insert_text(self);
     }
 }
 
-impl Hashed for String {
-    fn hashed(&self) -> u64 {
-        self.as_str().hashed()
-    }
-}
-
-/// The finaliser of SplitMix64.
-fn mix(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ value >> 31
-}
-
-/// HyperLogLog registers.
-#[derive(Debug, Clone, PartialEq)]
-struct Sketch {
-    registers: Vec<u8>,
-}
-
-impl Default for Sketch {
-    fn default() -> Self {
-        Self { registers: vec![0; 1 << REGISTER_BITS] }
-    }
-}
-
-impl Sketch {
-    fn insert(&mut self, hash: u64) {
-        let register = (hash >> (64 - REGISTER_BITS)) as usize;
-        let rank = (hash << REGISTER_BITS | 1 << (REGISTER_BITS - 1)).leading_zeros() as u8 + 1;
-        self.registers[register] = self.registers[register].max(rank);
-    }
-
-    fn merge(&mut self, other: &Self) {
-        for (a, b) in self.registers.iter_mut().zip(&other.registers) {
-            *a = (*a).max(*b);
-        }
-    }
-
-    fn estimate(&self) -> u64 {
-        let m = self.registers.len() as f64;
-        let sum: f64 = self.registers.iter().map(|&rank| 0.5_f64.powi(i32::from(rank))).sum();
-        let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / sum;
-        let empty = self.registers.iter().filter(|&&rank| rank == 0).count();
-        // Linear counting is better while registers are empty.
-        let estimate = if raw <= 2.5 * m && empty > 0 { m * (m / empty as f64).ln() } else { raw };
-        estimate.round() as u64
+impl Sketched for String {
+    fn insert_into(&self, sketch: &mut Sketch) {
+        sketch.insert_text(self);
     }
 }
 
@@ -415,6 +390,27 @@ mod tests {
         assert_eq!(whole.rows, merged.rows);
         // The same set of values gives the same registers, however it was cut.
         assert_eq!(whole.distinct, merged.distinct);
+    }
+
+    #[test]
+    fn a_value_that_leads_only_later_is_not_lost() {
+        // A dump of nothing but TCP first: the value that stands for "not TCP" comes with the second.
+        let mut first = ColumnEvidence::new("tcpSequenceNumber");
+        first.count(&numbers((1..5000).map(Some))).expect("numbers");
+        let mut second = ColumnEvidence::new("tcpSequenceNumber");
+        second
+            .count(&numbers((0..90_000).map(|i| Some(if i % 100 == 1 { 10_000 + i } else { 0 }))))
+            .expect("numbers");
+        first.merge(&second);
+        let summary = first.summary();
+        let top = summary.most_frequent.clone().expect("a value");
+        assert_eq!((top.value.as_str(), top.rows), ("0x0", 89_100));
+        assert!(
+            !summary.contradicts(Claim::Noise)
+                && !summary.contradicts(Claim::NearConstant { min_share: 0.9 })
+        );
+        assert_eq!(summary.rows, 94_999);
+        assert!(summary.distinct.abs_diff(5900) < 500, "{}", summary.distinct);
     }
 
     #[test]

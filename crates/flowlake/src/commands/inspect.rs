@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use flowlake_partition::manifest::{Manifest, Selection, Source};
+use flowlake_partition::manifest::{ColumnType, Manifest, Profile, ProfileValue, Selection, Source};
 use flowlake_partition::read::read_manifest;
 use flowlake_partition::table::type_name;
 
 use crate::cli::InspectArgs;
 use crate::exit::{Exit, Failure};
-use crate::table::{bytes, count, table};
+use crate::table::{bytes, count, fraction, integer, table};
+
+/// Most frequent values of a text that a line shows.
+const SHOWN_VALUES: usize = 3;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<Exit, Failure> {
     let manifest = read_manifest(&args.lake)?;
@@ -92,6 +95,8 @@ fn print(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
     });
     writeln!(out, "{}", table(&["name", "type", "unit", "role", "", "description"], 6, rows))?;
 
+    profiles(out, manifest)?;
+
     section(out, "Dropped columns")?;
     let rows = manifest.dropped_columns.iter().map(|column| {
         let evidence = &column.evidence;
@@ -138,6 +143,58 @@ fn print(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What is in the columns: those with a range in one table, text in another.
+fn profiles(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
+    let columns = manifest.schema.columns.iter().chain(&manifest.schema.partition_by);
+    let profiled = columns.filter_map(|column| Some((column, column.profile.as_ref()?)));
+    let (texts, numbers): (Vec<_>, Vec<_>) =
+        profiled.partition(|(column, _)| column.data_type == ColumnType::String);
+    if !numbers.is_empty() {
+        section(out, "Values")?;
+        let value = |value: &Option<ProfileValue>| value.as_ref().map(profile_value).unwrap_or_default();
+        let rows = numbers.iter().map(|(column, profile)| {
+            let mean = profile.mean.map(fraction).unwrap_or_default();
+            vec![column.name.clone(), count(profile.nulls), value(&profile.min), mean, value(&profile.max)]
+        });
+        writeln!(out, "{}", table(&["name", "nulls", "min", "mean", "max"], 1, rows))?;
+    }
+    if !texts.is_empty() {
+        section(out, "Values of text")?;
+        let rows = texts.iter().map(|(column, profile)| {
+            let about = if profile.distinct_is_estimate == Some(true) { "~" } else { "" };
+            vec![
+                column.name.clone(),
+                top_values(profile),
+                count(profile.nulls),
+                profile.distinct.map(|distinct| format!("{about}{}", count(distinct))).unwrap_or_default(),
+            ]
+        });
+        writeln!(out, "{}", table(&["name", "most frequent", "nulls", "distinct"], 2, rows))?;
+    }
+    Ok(())
+}
+
+fn profile_value(value: &ProfileValue) -> String {
+    match value {
+        ProfileValue::Integer(number) => integer(*number),
+        ProfileValue::Float(number) => fraction(*number),
+        ProfileValue::Text(text) => text.clone(),
+    }
+}
+
+/// The most frequent values with their shares; of values too many to be counted, from where to where they go.
+fn top_values(profile: &Profile) -> String {
+    match (&profile.top_values, &profile.min, &profile.max) {
+        (Some(values), ..) => {
+            let shown = values.iter().take(SHOWN_VALUES);
+            let shown = shown.map(|top| format!("{} {:.1} %", top.value, top.share * 100.0));
+            shown.collect::<Vec<_>>().join(", ")
+        }
+        (None, Some(min), Some(max)) => format!("{} to {}", profile_value(min), profile_value(max)),
+        _ => String::new(),
+    }
 }
 
 fn section(out: &mut impl Write, title: &str) -> io::Result<()> {

@@ -6,6 +6,7 @@ use flowlake_partition::manifest::{
     MostFrequent, NotEncoded, Part, RecipeReference, Records, RemovedRows, Repair, Role, RowAccounting,
     Schema, Selection, Source, Tool, Totals, Trailer, UnknownField, Warning,
 };
+use flowlake_partition::profile::{TableProfile, partition_profiles};
 use flowlake_partition::table::{Encoding, TableColumn};
 use flowlake_transform::{ColumnEvidence, OutputColumn, OutputType, Recipe, Role as RecipeRole};
 
@@ -48,6 +49,7 @@ pub(crate) fn merge(
 
     let mut files: Vec<DataFile> = fragments.iter().flat_map(|fragment| fragment.files.clone()).collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
+    let schema = profiled(schema(columns), fragments, &files);
     let row_accounting = RowAccounting {
         read: sources.iter().map(|source| source.read).sum(),
         kept: sources.iter().map(|source| source.kept).sum(),
@@ -74,7 +76,7 @@ pub(crate) fn merge(
         },
         recipe: RecipeReference { name: recipe.name.clone(), digest: recipe.digest.clone() },
         selection: (*selection != Selection::default()).then(|| selection.clone()),
-        schema: schema(columns),
+        schema,
         dropped_columns,
         row_accounting,
         repairs: sum_repairs(recipe, fragments),
@@ -156,7 +158,7 @@ pub(crate) fn strict_violation(warnings: &[Warning]) -> Option<Failure> {
 }
 
 fn source(fragment: &Fragment, recipe: &Recipe) -> Source {
-    let Fragment { task, totals, parts, files } = fragment;
+    let Fragment { task, totals, parts, files, .. } = fragment;
     let flows = totals.records.flows + totals.rejected;
     Source {
         dump: task.dump.name.clone(),
@@ -328,6 +330,7 @@ pub(crate) fn schema(columns: &[OutputColumn]) -> Schema {
         description: description.to_owned(),
         source: source.iter().map(|&field| field.to_owned()).collect(),
         derivation: derivation.to_owned(),
+        profile: None,
     };
     Schema {
         columns: columns
@@ -341,6 +344,7 @@ pub(crate) fn schema(columns: &[OutputColumn]) -> Schema {
                 description: column.description.clone(),
                 source: column.source.clone(),
                 derivation: column.derivation.clone(),
+                profile: None,
             })
             .collect(),
         partition_by: vec![
@@ -360,6 +364,21 @@ pub(crate) fn schema(columns: &[OutputColumn]) -> Schema {
             ),
         ],
     }
+}
+
+/// The columns with what their values are.
+fn profiled(mut schema: Schema, fragments: &[Fragment], files: &[DataFile]) -> Schema {
+    let mut profile = TableProfile::new(schema.columns.iter().map(|column| column.data_type));
+    for fragment in fragments {
+        profile.merge(&fragment.profile);
+    }
+    for (column, profile) in schema.columns.iter_mut().zip(profile.summaries()) {
+        column.profile = Some(profile);
+    }
+    for (column, profile) in schema.partition_by.iter_mut().zip(partition_profiles(files)) {
+        column.profile = Some(profile);
+    }
+    schema
 }
 
 fn column_type(data_type: OutputType) -> ColumnType {

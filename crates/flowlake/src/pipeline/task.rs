@@ -14,6 +14,7 @@ use flowlake_ingest::{
 };
 use flowlake_partition::layout::Month;
 use flowlake_partition::manifest::DataFile;
+use flowlake_partition::profile::TableProfile;
 use flowlake_partition::split::split_by_month;
 use flowlake_partition::table::TableSchema;
 use flowlake_partition::writer::{DatasetWriter, WriterOptions};
@@ -154,6 +155,7 @@ pub(crate) struct Fragment {
     pub(crate) totals: Totals,
     pub(crate) parts: Vec<PartDigest>,
     pub(crate) files: Vec<DataFile>,
+    pub(crate) profile: TableProfile,
 }
 
 impl TaskSink {
@@ -263,9 +265,10 @@ impl TaskSink {
 
     /// Closes the files.
     pub(crate) fn finish(self, parts: Vec<PartDigest>) -> Result<Fragment, Failure> {
+        let profile = self.writer.profile().clone();
         let files = self.writer.finish()?;
         self.rejected.finish()?;
-        Ok(Fragment { task: self.task, totals: self.totals, parts, files })
+        Ok(Fragment { task: self.task, totals: self.totals, parts, files, profile })
     }
 }
 

@@ -19,18 +19,20 @@ use super::{DifferenceKind, VerifyReport};
 use crate::digest::{BLOCK_ROWS, BlockDigests, ContentDigest, hex};
 use crate::layout::{DataPath, timestamp_text};
 use crate::manifest::{Column, ColumnType, DataFile};
+use crate::profile::TableProfile;
 use crate::table::{arrow_schema_of, type_name};
 
 /// Bytes read at a time to hash a file.
 const READ_BYTES: usize = 1024 * 1024;
 
-/// Checks a data file. Stops at the first finding that makes the next ones meaningless.
+/// Checks a data file, and counts its rows. Stops at the first finding that makes the next ones meaningless.
 pub(super) fn check(
     lake: &Path,
     columns: &[Column],
     file: &DataFile,
     quick: bool,
     report: &mut VerifyReport,
+    profile: Option<&mut TableProfile>,
 ) {
     report.files_checked += 1;
     if !check_path(file, report) {
@@ -71,7 +73,7 @@ pub(super) fn check(
         }
         Err(error) => return report.add(&file.path, DifferenceKind::Unreadable, error.to_string()),
     }
-    if let Err(error) = check_rows(&path, columns, file, report) {
+    if let Err(error) = check_rows(&path, columns, file, report, profile) {
         report.add(&file.path, DifferenceKind::Parquet, error.to_string());
     }
 }
@@ -133,6 +135,7 @@ fn check_rows(
     columns: &[Column],
     entry: &DataFile,
     report: &mut VerifyReport,
+    mut profile: Option<&mut TableProfile>,
 ) -> Result<(), ParquetError> {
     let file = fs::File::open(path)?.into_file();
     // The types that count are Parquet's own, which every engine sees.
@@ -157,7 +160,7 @@ fn check_rows(
         .build()?;
     let mut found = Found::new(columns);
     for batch in rows {
-        found.add(columns, &batch?)?;
+        found.add(columns, &batch?, profile.as_deref_mut())?;
     }
     report.rows_checked += found.rows;
     found.compare(entry, report);
@@ -216,16 +219,24 @@ impl Found {
     }
 
     /// Adds the next rows: a whole block, but for the last ones.
-    fn add(&mut self, columns: &[Column], batch: &RecordBatch) -> Result<(), ParquetError> {
+    fn add(
+        &mut self,
+        columns: &[Column],
+        batch: &RecordBatch,
+        mut profile: Option<&mut TableProfile>,
+    ) -> Result<(), ParquetError> {
         let rows = batch.num_rows();
         if !self.rows.is_multiple_of(BLOCK_ROWS as u64) {
             return Err(ParquetError::General("rows were read in pieces that are no blocks".to_owned()));
         }
         let mut digests = BlockDigests::new(rows);
-        for (column, values) in columns.iter().zip(batch.columns()) {
+        for (i, (column, values)) in columns.iter().zip(batch.columns()).enumerate() {
             digests
                 .column(&column.name, column.data_type, values)
                 .map_err(|error| ParquetError::External(Box::new(error)))?;
+            if let Some(profile) = &mut profile {
+                profile.count(i, values);
+            }
         }
         self.content.push(rows, &digests.finish());
         self.rows += rows as u64;
