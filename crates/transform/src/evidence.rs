@@ -18,6 +18,9 @@ use crate::recipe::Claim;
 
 /// Distinct values counted exactly.
 const EXACT_VALUES: usize = 1024;
+/// Values counted exactly within a batch, before it is merged: more than a chunk usually holds, so that a value that is
+/// frequent there is seen however many others came before it.
+const BATCH_VALUES: usize = 16_384;
 /// Characters shown of a value.
 const MAX_VALUE_CHARS: usize = 64;
 /// Rows a value below which the values of a field count as noise.
@@ -89,7 +92,8 @@ impl ColumnEvidence {
         // Timestamps are counted as the numbers behind them.
         let column = column.to_physical_repr();
         match &mut self.values {
-            Values::Numbers(counts) => {
+            Values::Numbers(all) => {
+                let mut counts = Counts::default();
                 // Values come in long runs: a run costs one look-up.
                 let mut run = (0, 0);
                 for value in column.i64()?.iter().flatten() {
@@ -101,8 +105,10 @@ impl ColumnEvidence {
                     }
                 }
                 counts.add(&run.0, run.1);
+                all.merge(&counts);
             }
-            Values::Texts(counts) => {
+            Values::Texts(all) => {
+                let mut counts = Counts::default();
                 let mut run = ("", 0);
                 for value in column.str()?.iter().flatten() {
                     if value == run.0 {
@@ -113,6 +119,7 @@ impl ColumnEvidence {
                     }
                 }
                 counts.add(run.0, run.1);
+                all.merge(&counts);
             }
         }
         Ok(())
@@ -243,7 +250,7 @@ impl<T: Eq + Hash + Clone + Sketched> Counts<T> {
         }
         if let Some(&i) = self.index.get(value) {
             self.entries[i].1 += rows;
-        } else if self.entries.len() < EXACT_VALUES {
+        } else if self.entries.len() < BATCH_VALUES {
             self.index.insert(value.to_owned(), self.entries.len());
             self.entries.push((value.to_owned(), rows));
         } else {
@@ -341,6 +348,20 @@ mod tests {
 
     fn numbers(values: impl Iterator<Item = Option<i64>>) -> Column {
         polars::prelude::Int64Chunked::from_iter(values).into_column()
+    }
+
+    #[test]
+    fn a_value_that_comes_late_and_leads_is_found() {
+        let mut all = ColumnEvidence::new("reverseOctetTotalCount");
+        for first in [0, 5_000] {
+            let values: Vec<i64> =
+                (first..first + 1_200).chain(std::iter::repeat_n(7_000_000, 10_801)).collect();
+            let mut batch = ColumnEvidence::new("reverseOctetTotalCount");
+            batch.count(&Column::new("reverseOctetTotalCount".into(), values)).expect("numbers");
+            all.merge(&batch);
+        }
+        let found = all.summary().most_frequent.expect("there are values");
+        assert_eq!((found.value.as_str(), found.rows), ("7000000", 21_602));
     }
 
     #[test]

@@ -263,6 +263,11 @@ fn filters(entries: Vec<FilterEntry>, source: Source<'_>) -> Result<Vec<FilterRu
     for entry in entries {
         let offset = entry.rule.span().start;
         let rule = entry.rule.into_inner();
+        // Rules of the command line are named with spaces, as `before --from 2019-08-01`: no recipe may have one of those.
+        if rule.is_empty() || !rule.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
+            let message = format!("rule name {rule:?} is no slug: letters, digits, `-` and `_`");
+            return Err(source.at(offset, message));
+        }
         if filters.iter().any(|filter| filter.rule == rule) {
             return Err(source.at(offset, format!("rule `{rule}` is there twice")));
         }
