@@ -181,6 +181,15 @@ fn a_raw_field_that_is_neither_used_nor_dropped_is_not_forgotten_silently() {
 }
 
 #[test]
+fn a_rule_cannot_have_the_name_of_one_of_the_command_line() {
+    for name in ["before --from 2019-08-01T00:00:00.000Z", "", "two\\nlines"] {
+        let rule = format!("rule = \"{name}\"");
+        let message = refuse(&changed("rule = \"neither\"", &rule), Some(&rule));
+        assert!(message.contains("is no slug: letters, digits, `-` and `_`"), "{message}");
+    }
+}
+
+#[test]
 fn a_partition_column_cannot_be_a_column_of_the_files() {
     let line = "name = \"deviceClass\"";
     let recipe =
