@@ -148,7 +148,10 @@ fn paths_inside_an_archive_are_never_used_as_paths() {
     world.add_dump("hub.tar.gz", &pack::gzip(&archive));
     let lake = world.built();
     assert_eq!(lake.source()["kept"], 1);
-    assert_eq!(lake.files(), ["data/month=2019-07/deviceClass=iotGatewayHub/hub-00000.parquet"]);
+    assert_eq!(
+        lake.files_without_digests(),
+        ["data/month=2019-07/deviceClass=iotGatewayHub/hub-00000.parquet"]
+    );
     assert!(!world.root().parent().is_some_and(|parent| parent.join("evil.json").exists()));
 }
 

@@ -178,6 +178,7 @@ fn rejected_lines_of_all_kinds_are_kept_in_order_with_line_and_offset() {
 fn a_lake_without_rejected_lines_has_no_place_for_them() {
     let lake = World::with_hub(&DumpText::of([Flow::new()])).built();
     assert!(!lake.path("rejected").exists());
+    assert_eq!(lake.source().get("rejectedLines"), None);
 }
 
 #[test]
@@ -254,6 +255,14 @@ fn the_file_of_rejected_lines_is_named_after_the_dump_whatever_is_in_its_name() 
     let dump = DumpText::default().flow(&Flow::new()).line("lost").trailer();
     world.add_dump("one_shot! (b)-2.tar.gz", &pack::tar_gz("one_shot! (b)-2", dump.bytes()));
     let lake: Lake = world.built();
-    let text = fs::read_to_string(lake.path("rejected/one_shot! (b)-2.ndjson")).expect("rejected lines");
+    let listed = &lake.source()["rejectedLines"];
+    let path = listed["path"].as_str().expect("a path");
+    let digest = path.strip_prefix("rejected/one_shot! (b)-2-").and_then(|rest| rest.strip_suffix(".ndjson"));
+    let sha256 = listed["sha256"].as_str().expect("a digest");
+    assert_eq!(digest, Some(&sha256[..16]), "{path}");
+    let text = fs::read_to_string(lake.path(path)).expect("rejected lines");
+    assert_eq!(listed["bytes"], text.len());
     assert!(text.contains("\"text\":\"lost\""), "{text}");
+    let names = fs::read_dir(lake.path("rejected")).expect("a directory").count();
+    assert_eq!(names, 1, "nothing is left beside it");
 }

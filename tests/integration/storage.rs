@@ -299,11 +299,16 @@ fn a_mount_point_as_the_target_is_refused_before_anything_is_read() {
 
 #[test]
 fn a_lake_with_files_of_somebody_else_in_it_is_not_replaced() {
-    for name in
-        ["notes.txt", "data/notes.txt", "data/month=2019-07/deviceClass=iotGatewayHub/mine.parquet", ".git"]
-    {
+    for name in [
+        "notes.txt",
+        "data/notes.txt",
+        "data/month=2019-07/deviceClass=iotGatewayHub/mine.parquet",
+        ".git",
+        "rejected/mine.ndjson",
+    ] {
         let world = world();
         world.built();
+        fs::create_dir_all(world.path("lake/rejected")).expect("a directory");
         fs::write(world.path("lake").join(name), "years of work").expect("it is written");
         let before = tree(&world.path("lake"));
         world.build().arg("--replace").run().expect_code(4).expect_says(["holds other things than a lake"]);

@@ -4,7 +4,7 @@ use fs_err as fs;
 use serde_json::{Value, json};
 
 use super::support::{
-    DEVICE_MAC, DumpText, Flow, OTHER_MAC, Program, ROUTER_MAC, World, catalogue, device, pack,
+    DEVICE_MAC, DumpText, Flow, Lake, OTHER_MAC, Program, ROUTER_MAC, World, catalogue, device, pack,
 };
 
 /// A lake of two devices, two months and a rejected line.
@@ -24,8 +24,15 @@ fn world() -> World {
     world
 }
 
-const HUB: &str = "data/month=2019-07/deviceClass=iotGatewayHub/hub-00000.parquet";
-const LAMP: &str = "data/month=2019-07/deviceClass=lighting/lamp-00000.parquet";
+/// Path of the first data file of the hub.
+fn hub(world: &World) -> String {
+    Lake::open(&world.path("lake")).file("hub", "2019-07")
+}
+
+/// Path of the only data file of the lamp.
+fn lamp(world: &World) -> String {
+    Lake::open(&world.path("lake")).file("lamp", "2019-07")
+}
 
 /// Differences found by `verify --json`, as `path kind`; the exit code must fit them.
 #[track_caller]
@@ -75,14 +82,15 @@ fn a_lake_as_it_was_built_verifies() {
 #[test]
 fn a_flipped_byte_anywhere_in_a_data_file_is_found() {
     let world = world();
-    let path = world.path("lake").join(LAMP);
+    let lamp = lamp(&world);
+    let path = world.path("lake").join(&lamp);
     let good = fs::read(&path).expect("a data file");
     for step in 0..24 {
         let at = step * (good.len() - 1) / 23;
         let mut bad = good.clone();
         bad[at] ^= 0x10;
         fs::write(&path, &bad).expect("it is written");
-        assert_eq!(differences(&world, &[]), [format!("{LAMP} sha256")], "byte {at}");
+        assert_eq!(differences(&world, &[]), [format!("{lamp} sha256")], "byte {at}");
     }
     assert_eq!(differences(&world, &["--quick"]), Vec::<String>::new(), "the size is the same");
     fs::write(&path, &good).expect("it is written");
@@ -92,40 +100,43 @@ fn a_flipped_byte_anywhere_in_a_data_file_is_found() {
 #[test]
 fn a_missing_file_is_found_also_quickly() {
     let world = world();
-    fs::remove_file(world.path("lake").join(HUB)).expect("it goes");
+    let hub = hub(&world);
+    fs::remove_file(world.path("lake").join(&hub)).expect("it goes");
     for options in [&[][..], &["--quick"]] {
-        assert_eq!(differences(&world, options), [format!("{HUB} missing")]);
+        assert_eq!(differences(&world, options), [format!("{hub} missing")]);
     }
 }
 
 #[test]
 fn a_truncated_or_longer_file_is_found_also_quickly() {
     let world = world();
-    let path = world.path("lake").join(HUB);
+    let hub = hub(&world);
+    let path = world.path("lake").join(&hub);
     let good = fs::read(&path).expect("a data file");
     let longer = [good.as_slice(), b"x"].concat();
     for bad in [&good[..good.len() - 1], &good[..good.len() / 2], &[], &longer] {
         fs::write(&path, bad).expect("it is written");
-        assert_eq!(differences(&world, &["--quick"]), [format!("{HUB} size")]);
+        assert_eq!(differences(&world, &["--quick"]), [format!("{hub} size")]);
         let found = differences(&world, &[]);
-        assert!(found.contains(&format!("{HUB} size")), "{found:?}");
+        assert!(found.contains(&format!("{hub} size")), "{found:?}");
     }
 }
 
 #[test]
 fn stray_files_and_directories_are_found_also_quickly() {
     let world = world();
+    let hub = hub(&world);
     let lake = world.path("lake");
     fs::write(lake.join("notes.txt"), "mine").expect("it is written");
     fs::write(lake.join("data/README"), "mine").expect("it is written");
-    fs::copy(lake.join(HUB), lake.join(HUB.replace("hub-00000", "hub-00001"))).expect("it is copied");
+    fs::copy(lake.join(&hub), lake.join(hub.replace("hub-00000", "hub-00001"))).expect("it is copied");
     fs::create_dir_all(lake.join("data/month=2019-09/deviceClass=lighting")).expect("a directory");
     fs::write(lake.join("rejected/lamp.ndjson"), "").expect("it is written");
     fs::write(lake.join("data/.hidden"), "").expect("it is written");
     let expected = [
         "data/.hidden stray".to_owned(),
         "data/README stray".to_owned(),
-        format!("{} stray", HUB.replace("hub-00000", "hub-00001")),
+        format!("{} stray", hub.replace("hub-00000", "hub-00001")),
         "data/month=2019-09 stray".to_owned(),
         "notes.txt stray".to_owned(),
         "rejected/lamp.ndjson stray".to_owned(),
@@ -139,25 +150,56 @@ fn stray_files_and_directories_are_found_also_quickly() {
 fn a_file_exchanged_for_another_good_one_is_found() {
     let world = world();
     let lake = world.path("lake");
-    fs::copy(lake.join(LAMP), lake.join(HUB)).expect("it is copied");
+    let (hub, lamp) = (hub(&world), lamp(&world));
+    fs::copy(lake.join(lamp), lake.join(&hub)).expect("it is copied");
     let found = differences(&world, &[]);
-    assert!(found.iter().any(|difference| difference.starts_with(HUB)), "{found:?}");
+    assert!(found.iter().any(|difference| difference.starts_with(&hub)), "{found:?}");
 }
 
 #[test]
 fn a_link_in_the_place_of_a_file_is_found() {
     let world = world();
     let lake = world.path("lake");
-    fs::rename(lake.join(HUB), world.path("elsewhere.parquet")).expect("it moves");
-    fs::os::unix::fs::symlink(world.path("elsewhere.parquet"), lake.join(HUB)).expect("a link");
-    assert_eq!(differences(&world, &[]), [format!("{HUB} notAFile")]);
+    let hub = hub(&world);
+    fs::rename(lake.join(&hub), world.path("elsewhere.parquet")).expect("it moves");
+    fs::os::unix::fs::symlink(world.path("elsewhere.parquet"), lake.join(&hub)).expect("a link");
+    assert_eq!(differences(&world, &[]), [format!("{hub} notAFile")]);
 }
 
 #[test]
-fn rejected_lines_that_are_gone_are_found() {
+fn rejected_lines_that_changed_or_are_gone_are_found() {
     let world = world();
-    fs::remove_file(world.path("lake/rejected/hub.ndjson")).expect("it goes");
-    assert_eq!(differences(&world, &["--quick"]), ["rejected/hub.ndjson missing"]);
+    let rejected = world.lake().rejected_path("hub");
+    let path = world.path("lake").join(&rejected);
+    let good = fs::read_to_string(&path).expect("rejected lines");
+    fs::write(&path, good.replace("damaged", "mended!")).expect("it is written");
+    assert_eq!(differences(&world, &[]), [format!("{rejected} sha256")]);
+    assert_eq!(differences(&world, &["--quick"]), Vec::<String>::new(), "the size is the same");
+    fs::write(&path, good + "{}\n").expect("it is written");
+    assert_eq!(differences(&world, &["--quick"]), [format!("{rejected} size")]);
+    fs::remove_file(&path).expect("it goes");
+    assert_eq!(differences(&world, &["--quick"]), [format!("{rejected} missing")]);
+}
+
+#[test]
+fn a_path_of_rejected_lines_that_leads_elsewhere_is_not_opened() {
+    for path in ["../outside.ndjson", "/etc/passwd", "rejected/../../x.ndjson", "data/hub.ndjson"] {
+        let world = world();
+        edit(&world, |manifest| manifest["sources"][0]["rejectedLines"]["path"] = json!(path));
+        let found = differences(&world, &[]);
+        assert!(found.contains(&format!("{path} badPath")), "{found:?}");
+    }
+}
+
+/// The name of a file says what bytes it has, so a file that has others cannot be hidden by changing the manifest alone.
+#[test]
+fn a_name_that_is_not_that_of_its_digest_is_found_also_quickly() {
+    let world = world();
+    let hub = hub(&world);
+    edit(&world, |manifest| manifest["files"][0]["sha256"] = json!("0".repeat(64)));
+    for options in [&[][..], &["--quick"]] {
+        assert_eq!(differences(&world, options), [format!("{hub} badPath")]);
+    }
 }
 
 /// Changes the manifest of a lake.
@@ -196,15 +238,16 @@ fn what_a_manifest_says_of_a_file_is_checked_against_its_rows() {
         ("minFlowStart", json!("2019-07-01T09:00:00.000Z"), "flowStart"),
         ("contentDigest", json!("0".repeat(64)), "contentDigest"),
         ("rowGroups", json!(2), "rowGroups"),
-        ("sha256", json!("0".repeat(64)), "sha256"),
+        ("sha256", json!("0".repeat(64)), "badPath"),
         ("deviceName", json!("lamp"), "partition"),
         ("month", json!("2019-08"), "partition"),
     ];
     for (key, value, expected) in changes {
         let world = world();
+        let hub = hub(&world);
         edit(&world, |manifest| manifest["files"][0][key] = value);
         let found = differences(&world, &[]);
-        assert!(found.contains(&format!("{HUB} {expected}")), "{key}: {found:?}");
+        assert!(found.contains(&format!("{hub} {expected}")), "{key}: {found:?}");
     }
 }
 
@@ -214,7 +257,7 @@ fn another_schema_in_the_manifest_is_found() {
     edit(&world, |manifest| {
         manifest["schema"]["columns"][5]["type"] = json!("int64");
     });
-    assert!(differences(&world, &[]).contains(&format!("{HUB} schema")));
+    assert!(differences(&world, &[]).contains(&format!("{} schema", hub(&world))));
 }
 
 #[test]
@@ -223,6 +266,7 @@ fn a_path_that_leads_out_of_the_lake_is_refused_and_not_opened() {
         "../outside-00000.parquet",
         "/etc/passwd",
         "data/month=2019-07/deviceClass=../../../x/y-00000.parquet",
+        "data/month=2019-07/deviceClass=../../../x/y-00000-0123456789abcdef.parquet",
     ] {
         let world = world();
         edit(&world, |manifest| manifest["files"][0]["path"] = json!(path));
@@ -253,8 +297,8 @@ fn what_is_no_lake_cannot_be_verified() {
 #[test]
 fn the_number_of_threads_changes_no_word_of_the_report() {
     let world = world();
-    fs::remove_file(world.path("lake").join(HUB)).expect("it goes");
-    fs::write(world.path("lake").join(LAMP), "x").expect("it is written");
+    fs::remove_file(world.path("lake").join(hub(&world))).expect("it goes");
+    fs::write(world.path("lake").join(lamp(&world)), "x").expect("it is written");
     let report = |jobs: &str| world.about_lake("verify").args(["--jobs", jobs]).run().expect_code(1).stdout;
     assert_eq!(report("1"), report("4"));
 }

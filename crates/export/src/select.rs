@@ -120,7 +120,7 @@ pub fn select<'a>(
     for file in manifest.files.iter().filter(|file| filters.iter().all(|filter| filter.holds(file))) {
         check_path(file)?;
         let data_files = outputs.entry((&file.device_name, &file.month)).or_default();
-        // Numbers have five digits, so files of one device and month are in their order by path.
+        // Numbers have five digits and stand before the digests, so paths of a device and month are in their order.
         if data_files.insert(&file.path, file).is_some() {
             return Err(SelectionError::Duplicate { path: file.path.clone() });
         }

@@ -7,6 +7,7 @@ use flowlake_export::{ExportError, SelectionError, UnsupportedCompression};
 use flowlake_ingest::{ConfigError, IngestError};
 use flowlake_partition::publish::PublishError;
 use flowlake_partition::read::ReadError;
+use flowlake_partition::rejected::RejectedError;
 use flowlake_partition::verify::VerifyError;
 use flowlake_partition::writer::WriteError;
 use flowlake_sample::SampleError;
@@ -78,6 +79,12 @@ impl From<IngestError> for Failure {
 
 impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
+        Self::new(Exit::Output, error)
+    }
+}
+
+impl From<RejectedError> for Failure {
+    fn from(error: RejectedError) -> Self {
         Self::new(Exit::Output, error)
     }
 }

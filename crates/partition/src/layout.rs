@@ -41,10 +41,22 @@ pub enum LayoutError {
         millis: i64,
     },
     /// Not the path of a data file.
-    #[error("{path:?} is not data/month=YYYY-MM/deviceClass=CLASS/DEVICE-NNNNN.parquet")]
+    #[error("{path:?} is not data/month=YYYY-MM/deviceClass=CLASS/DEVICE-NNNNN-DIGEST.parquet")]
     NotADataFile {
         /// The path.
         path: String,
+    },
+    /// Not 16 lower-case hexadecimal digits.
+    #[error("{text:?} is no beginning of a SHA-256: expected 16 of 0-9 and a-f")]
+    NotADigest {
+        /// The text.
+        text: String,
+    },
+    /// The name of a dump that cannot be part of a file name.
+    #[error("dump {dump:?} cannot have a file of its name")]
+    NotADump {
+        /// The name.
+        dump: String,
     },
     /// More files of one device and month than the name can number.
     #[error("{device_name} has more than 100000 files in {month}")]
@@ -171,16 +183,59 @@ impl fmt::Display for PartitionKey {
     }
 }
 
-/// What a data file's path says: partition, device and running number from 0.
+/// The beginning of a file's SHA-256, as names have it: 16 lower-case hexadecimal digits.
+///
+/// That is enough to tell apart the files that ever have one device, month and number: of a million of them, two are alike by
+/// chance in one of some 10⁷ cases. The manifest has the whole digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NameDigest(u64);
+
+impl NameDigest {
+    /// Of the bytes of a SHA-256.
+    #[must_use]
+    pub fn of(sha256: &[u8; 32]) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = *sha256;
+        Self(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+    }
+
+    /// Whether a SHA-256 in hexadecimal, as the manifest has it, begins with it.
+    #[must_use]
+    pub fn begins(self, sha256: &str) -> bool {
+        sha256.starts_with(&self.to_string())
+    }
+}
+
+impl fmt::Display for NameDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for NameDigest {
+    type Err = LayoutError;
+
+    fn from_str(text: &str) -> Result<Self, LayoutError> {
+        let valid = text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let digest = valid.then(|| u64::from_str_radix(text, 16).ok()).flatten();
+        digest.map(Self).ok_or_else(|| LayoutError::NotADigest { text: text.to_owned() })
+    }
+}
+
+/// What a data file's path says: partition, device, running number from 0, and how its SHA-256 begins.
+///
+/// A device name may hold what looks like a number or a digest, so a path is read from its end: five digits there are the
+/// number of a path without a digest, 16 hexadecimal ones are the digest, and a number must stand before it. The text of paths
+/// of one device and month is in the order of their numbers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DataPath {
     key: PartitionKey,
     device_name: String,
     number: u32,
+    digest: Option<NameDigest>,
 }
 
 impl DataPath {
-    /// The path of a device's `number`-th file in a partition, counted from 0.
+    /// The path of a device's `number`-th file in a partition, counted from 0, as long as nothing is known of its bytes.
     ///
     /// # Errors
     /// [`LayoutError::NotASlug`] when the device name is none, [`LayoutError::TooManyFiles`] above 99999.
@@ -190,7 +245,13 @@ impl DataPath {
         if number > 99_999 {
             return Err(LayoutError::TooManyFiles { device_name, month: key.month });
         }
-        Ok(Self { key, device_name, number })
+        Ok(Self { key, device_name, number, digest: None })
+    }
+
+    /// The path of the file with these bytes.
+    #[must_use]
+    pub fn with_digest(self, digest: NameDigest) -> Self {
+        Self { digest: Some(digest), ..self }
     }
 
     /// The partition.
@@ -204,12 +265,34 @@ impl DataPath {
     pub fn device_name(&self) -> &str {
         &self.device_name
     }
+
+    /// Which file of the device and month it is, counted from 0.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// How its SHA-256 begins; `None` in lakes made before names had it.
+    #[must_use]
+    pub fn digest(&self) -> Option<NameDigest> {
+        self.digest
+    }
+
+    /// Whether both are the same number of the same device and month, whatever their bytes: of these a lake has one.
+    #[must_use]
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        (&self.key, &self.device_name, self.number) == (&other.key, &other.device_name, other.number)
+    }
 }
 
 /// The path below the lake's root, with `/`.
 impl fmt::Display for DataPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}-{:05}.parquet", self.key, self.device_name, self.number)
+        write!(f, "{}/{}-{:05}", self.key, self.device_name, self.number)?;
+        if let Some(digest) = self.digest {
+            write!(f, "-{digest}")?;
+        }
+        f.write_str(".parquet")
     }
 }
 
@@ -225,11 +308,59 @@ impl FromStr for DataPath {
             }
             let month = month.strip_prefix("month=")?.parse().ok()?;
             let key = PartitionKey::new(month, class.strip_prefix("deviceClass=")?).ok()?;
-            let (device_name, number) = file.strip_suffix(".parquet")?.rsplit_once('-')?;
+            let (before, last) = file.strip_suffix(".parquet")?.rsplit_once('-')?;
+            // A number has five digits and a digest 16, so neither is ever taken for the other.
+            let (device_name, number, digest) = match last.parse() {
+                Ok(digest) => {
+                    let (device_name, number) = before.rsplit_once('-')?;
+                    (device_name, number, Some(digest))
+                }
+                Err(_) => (before, last, None),
+            };
             let number = (number.len() == 5).then(|| digits(number)).flatten()?;
-            Self::new(key, device_name, number).ok()
+            Some(Self { digest, ..Self::new(key, device_name, number).ok()? })
         };
         parse().ok_or_else(|| LayoutError::NotADataFile { path: path.to_owned() })
+    }
+}
+
+/// Where the rejected lines of a dump are. A dump's name is nearly free, so such a path cannot be read back: it is compared
+/// with the one that the dump's lines should have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedPath {
+    dump: String,
+    digest: Option<NameDigest>,
+}
+
+impl RejectedPath {
+    /// The path of a dump's rejected lines as long as nothing is known of their bytes, which lakes made before names had a
+    /// digest have too.
+    ///
+    /// # Errors
+    /// [`LayoutError::NotADump`] when the dump's name would lead elsewhere.
+    pub fn new(dump: impl Into<String>) -> Result<Self, LayoutError> {
+        let dump = dump.into();
+        if dump.is_empty() || dump.contains(['/', '\0']) {
+            return Err(LayoutError::NotADump { dump });
+        }
+        Ok(Self { dump, digest: None })
+    }
+
+    /// The path of the file with these bytes.
+    #[must_use]
+    pub fn with_digest(self, digest: NameDigest) -> Self {
+        Self { digest: Some(digest), ..self }
+    }
+}
+
+/// The path below the lake's root, with `/`.
+impl fmt::Display for RejectedPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{REJECTED_DIRECTORY}/{}", self.dump)?;
+        if let Some(digest) = self.digest {
+            write!(f, "-{digest}")?;
+        }
+        f.write_str(".ndjson")
     }
 }
 
@@ -282,93 +413,4 @@ fn days_from_civil(year: i64, month: u8) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn months_of_known_instants() {
-        for (millis, month, text) in [
-            (0, "1970-01", "1970-01-01T00:00:00.000Z"),
-            (-1, "1969-12", "1969-12-31T23:59:59.999Z"),
-            (1_561_451_789_747, "2019-06", "2019-06-25T08:36:29.747Z"),
-            (1_582_934_400_000, "2020-02", "2020-02-29T00:00:00.000Z"),
-            (951_782_400_000, "2000-02", "2000-02-29T00:00:00.000Z"),
-            (253_402_300_799_999, "9999-12", "9999-12-31T23:59:59.999Z"),
-        ] {
-            assert_eq!(Month::from_epoch_millis(millis).expect("in range").to_string(), month);
-            assert_eq!(timestamp_text(millis), text);
-        }
-        assert!(Month::from_epoch_millis(253_402_300_800_000).is_err());
-        assert!(Month::from_epoch_millis(i64::MIN).is_err());
-        assert!(Month::from_epoch_millis(i64::MAX).is_err());
-    }
-
-    #[test]
-    fn a_data_path_reads_as_documented() {
-        let month = "2019-06".parse().expect("a month");
-        let key = PartitionKey::new(month, "smartSpeaker").expect("a slug");
-        let path = DataPath::new(key, "echo-dot_1", 0).expect("a slug");
-        assert_eq!(path.to_string(), "data/month=2019-06/deviceClass=smartSpeaker/echo-dot_1-00000.parquet");
-    }
-
-    #[test]
-    fn strange_paths_are_refused() {
-        for path in [
-            "",
-            "data/month=2019-06/deviceClass=a/../../x-00000.parquet",
-            "data/month=2019-06/deviceClass=../x-00000.parquet",
-            "data/month=2019-06/deviceClass=/x-00000.parquet",
-            "data/month=2019-6/deviceClass=a/x-00000.parquet",
-            "data/month=2019-13/deviceClass=a/x-00000.parquet",
-            "data/month=+019-06/deviceClass=a/x-00000.parquet",
-            "data/month=2019-06/deviceClass=a/x-0000.parquet",
-            "data/month=2019-06/deviceClass=a/x-000000.parquet",
-            "data/month=2019-06/deviceClass=a/-00000.parquet",
-            "data/month=2019-06/deviceClass=a/.x-00000.parquet",
-            "data/month=2019-06/deviceClass=a/x-00000.parquet/",
-            "/data/month=2019-06/deviceClass=a/x-00000.parquet",
-            "data/month=2019-06/deviceClass=a/x y-00000.parquet",
-            "data/month=2019-06/deviceClass=a/x-00000.Parquet",
-            "data/month=2019-06/deviceClass=a/x\0-00000.parquet",
-        ] {
-            assert!(path.parse::<DataPath>().is_err(), "{path:?} was accepted");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_month_holds_exactly_its_instants(millis in -62_167_219_200_000i64..253_402_300_800_000) {
-            let month = Month::from_epoch_millis(millis).expect("in range");
-            prop_assert!(month.contains_millis(millis));
-            prop_assert_eq!(Month::from_epoch_millis(month.start_millis()).expect("in range"), month);
-            prop_assert_eq!(Month::from_epoch_millis(month.end_millis() - 1).expect("in range"), month);
-            prop_assert!(!month.contains_millis(month.end_millis()));
-            prop_assert_eq!(month.to_string().parse::<Month>().expect("a month"), month);
-        }
-
-        #[test]
-        fn data_paths_round_trip(
-            millis in 0i64..253_402_300_800_000,
-            class in "[A-Za-z0-9][A-Za-z0-9._-]{0,20}",
-            device in "[A-Za-z0-9][A-Za-z0-9._-]{0,20}",
-            number in 0u32..100_000,
-        ) {
-            let key = PartitionKey::new(Month::from_epoch_millis(millis).expect("in range"), class).expect("a slug");
-            let path = DataPath::new(key, device, number).expect("a slug");
-            prop_assert_eq!(path.to_string().parse::<DataPath>().expect("a data path"), path);
-        }
-
-        #[test]
-        fn whatever_parses_is_written_the_same(
-            month in "[0-9]{4}-[0-9]{2}",
-            class in "[a-z./]{1,4}",
-            file in "[a-z.-]{1,4}-[0-9]{4,6}",
-        ) {
-            let text = format!("data/month={month}/deviceClass={class}/{file}.parquet");
-            if let Ok(path) = text.parse::<DataPath>() {
-                prop_assert_eq!(path.to_string(), text);
-            }
-        }
-    }
-}
+mod tests;

@@ -2,22 +2,24 @@
 //!
 //! Rows arrive as Polars frames and leave as Parquet files, one per device and month, listed in `manifest.json`. This
 //! crate exists so that everything a reader of a lake relies on is decided in one place: where a file lies
-//! ([`layout`]), which types and encodings it has ([`table`], [`writer`]), how its rows are proved ([`digest`]), what
-//! the lake says about itself ([`manifest`], [`profile`]), how it appears all at once ([`publish`]), how it is read back ([`read`],
-//! [`rows`], [`scan`]) and how it is checked later ([`verify`]).
+//! ([`layout`]), which types and encodings it has ([`table`], [`writer`]), how its rows are proved ([`digest`]), where lines
+//! are kept that are no rows ([`rejected`]), what the lake says about itself ([`manifest`], [`profile`]), how it appears all at
+//! once ([`publish`]), how it is read back ([`read`], [`rows`], [`scan`]) and how it is checked later ([`verify`]).
 //!
-//! A task (one dump) uses [`split`] and [`writer`]; the build uses [`publish`] once, around all tasks.
+//! A task (one dump) uses [`split`], [`writer`] and [`rejected`]; the build uses [`publish`] once, around all tasks.
 
 #![deny(unsafe_code)]
 
 mod arrow_bridge;
 pub mod digest;
 mod encode;
+mod hashing_file;
 pub mod layout;
 pub mod manifest;
 pub mod profile;
 pub mod publish;
 pub mod read;
+pub mod rejected;
 mod row_buffer;
 pub mod rows;
 pub mod scan;

@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::layout::RejectedPath;
+
 /// The format version this tool writes.
 pub const FORMAT_VERSION: u32 = 1;
 
@@ -337,6 +339,9 @@ pub struct Source {
     pub removed: Vec<RemovedRows>,
     /// Lines that could not be used.
     pub rejected: u64,
+    /// The file that holds them; absent when there are none, and in manifests made before it was listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected_lines: Option<RejectedLines>,
     /// Valid flows by who started them.
     pub directions: Directions,
     /// Keys inside flows that are no known field, with the number of flows that hold them, ordered by name.
@@ -346,6 +351,31 @@ pub struct Source {
     pub first_flow_start: Option<String>,
     /// Latest flow start among the rows kept.
     pub last_flow_start: Option<String>,
+}
+
+impl Source {
+    /// Where its rejected lines are, as a path below the lake's root; `None` when there are none. Manifests made before that
+    /// file was listed do not say, and it has its old name then. The path is as trustworthy as the manifest.
+    #[must_use]
+    pub fn rejected_path(&self) -> Option<String> {
+        match &self.rejected_lines {
+            Some(lines) => Some(lines.path.clone()),
+            None if self.rejected == 0 => None,
+            None => RejectedPath::new(&self.dump).ok().map(|path| path.to_string()),
+        }
+    }
+}
+
+/// The file of a dump's rejected lines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RejectedLines {
+    /// Path below the lake's root, with `/`.
+    pub path: String,
+    /// Size.
+    pub bytes: u64,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
 }
 
 /// One file of a dump.

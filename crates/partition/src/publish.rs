@@ -19,7 +19,7 @@ use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
 use crate::layout::{DATA_DIRECTORY, REJECTED_DIRECTORY};
-use crate::manifest::{MANIFEST_FILE, Manifest};
+use crate::manifest::{MANIFEST_FILE, Manifest, Source};
 use crate::read::read_manifest;
 
 /// What may be at the target of a build.
@@ -265,15 +265,19 @@ fn is_lake(target: &Path) -> io::Result<bool> {
     let Ok(manifest) = read_manifest(target) else {
         return Ok(false);
     };
-    let listed: HashSet<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
-    only_listed(&target.join(DATA_DIRECTORY), DATA_DIRECTORY, &listed)
+    let rejected = manifest.sources.iter().filter_map(Source::rejected_path);
+    let listed: HashSet<String> =
+        manifest.files.iter().map(|file| file.path.clone()).chain(rejected).collect();
+    Ok(only_listed(&target.join(DATA_DIRECTORY), DATA_DIRECTORY, &listed)?
+        && only_listed(&target.join(REJECTED_DIRECTORY), REJECTED_DIRECTORY, &listed)?)
 }
 
 /// Whether every file below a directory of a lake is one its manifest lists.
-fn only_listed(directory: &Path, prefix: &str, listed: &HashSet<&str>) -> io::Result<bool> {
+fn only_listed(directory: &Path, prefix: &str, listed: &HashSet<String>) -> io::Result<bool> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(false),
         Err(error) => return Err(error),
     };
     for entry in entries {

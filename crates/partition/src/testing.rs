@@ -7,6 +7,7 @@ use polars::prelude::{Column, DataFrame, DataType, IntoColumn, NamedFrom, Series
 
 use crate::manifest::{self, ColumnType, DataFile, Manifest};
 use crate::publish::{PublishMode, Staging};
+use crate::rejected::{RejectedLine, RejectedLinesWriter};
 use crate::split::split_by_month;
 use crate::table::{Encoding, TableColumn, TableSchema};
 use crate::writer::{DatasetWriter, WriterOptions};
@@ -144,6 +145,7 @@ pub(crate) fn manifest(files: Vec<DataFile>) -> Manifest {
             kept: rows,
             removed: vec![manifest::RemovedRows { rule: text("toDevice"), rows: 3 }],
             rejected: 2,
+            rejected_lines: None,
             directions: manifest::Directions::default(),
             unknown_fields: vec![],
             first_flow_start: None,
@@ -159,10 +161,13 @@ pub(crate) fn manifest(files: Vec<DataFile>) -> Manifest {
 pub(crate) fn publish_lake(target: &Path, first: u64, rows: usize, mode: PublishMode) -> Manifest {
     let staging = Staging::create(target, mode).expect("it is staged");
     let files = write(staging.root(), "echo", &[frame(first, rows)], &WriterOptions::default());
-    let rejected = staging.root().join(crate::layout::REJECTED_DIRECTORY);
-    fs_err::create_dir(&rejected).expect("it is made");
-    fs_err::write(rejected.join("echo.ndjson"), "{}\n{}\n").expect("it is written");
-    let manifest = manifest(files);
+    let mut rejected = RejectedLinesWriter::new(staging.root(), "echo").expect("a name");
+    for line in 1..=2 {
+        let rejected_line = RejectedLine { line, offset: 0, reason: "no flow", text: b"x" };
+        rejected.write(rejected_line).expect("it is written");
+    }
+    let mut manifest = manifest(files);
+    manifest.sources[0].rejected_lines = rejected.finish().expect("it is closed");
     staging.publish(&manifest).expect("it is published");
     manifest
 }

@@ -7,6 +7,7 @@
 mod accounting;
 mod data_file;
 mod profiles;
+mod rejected;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,15 +19,15 @@ use std::thread;
 use fs_err as fs;
 use serde::Serialize;
 
-use crate::layout::{DATA_DIRECTORY, REJECTED_DIRECTORY};
-use crate::manifest::{MANIFEST_FILE, Manifest};
+use crate::layout::DATA_DIRECTORY;
+use crate::manifest::{MANIFEST_FILE, Manifest, Source};
 use crate::profile::TableProfile;
 use crate::read::{ReadError, read_manifest};
 
 /// How thoroughly to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VerifyOptions {
-    /// Only names, sizes and sums: no data file is read.
+    /// Only names, sizes and sums: no file is read.
     pub quick: bool,
     /// Files checked at the same time, at least 1.
     pub jobs: usize,
@@ -116,9 +117,9 @@ pub enum DifferenceKind {
     Stray,
     /// Something else than a regular file where one is listed.
     NotAFile,
-    /// Listed under a path no data file can have; not opened.
+    /// Listed under a path that no such file can have, or not one with its SHA-256; not opened.
     BadPath,
-    /// Listed twice.
+    /// Listed twice: a path, a number of a device and month, or a dump.
     Duplicate,
     /// Its path says another partition or device than its entry.
     Partition,
@@ -132,7 +133,7 @@ pub enum DifferenceKind {
     Parquet,
     /// Another schema.
     Schema,
-    /// Another number of rows.
+    /// Another number of rows, or of rejected lines.
     Rows,
     /// Another number of row groups.
     RowGroups,
@@ -158,6 +159,9 @@ pub fn verify(lake: &Path, options: VerifyOptions) -> Result<VerifyReport, Verif
     let mut report = VerifyReport::default();
     accounting::check(&manifest, &mut report);
     check_strays(lake, &manifest, &mut report)?;
+    for source in &manifest.sources {
+        rejected::check(lake, source, options.quick, &mut report);
+    }
 
     let next = AtomicUsize::new(0);
     let work = || {
@@ -196,14 +200,9 @@ pub fn verify(lake: &Path, options: VerifyOptions) -> Result<VerifyReport, Verif
     Ok(report)
 }
 
-/// Looks for what is there and should not be, and for rejected lines that should be there and are not.
+/// Looks for what is there and should not be. What should be and is not is found with each file.
 fn check_strays(lake: &Path, manifest: &Manifest, report: &mut VerifyReport) -> Result<(), VerifyError> {
-    let rejected: BTreeSet<String> = manifest
-        .sources
-        .iter()
-        .filter(|source| source.rejected > 0)
-        .map(|source| format!("{REJECTED_DIRECTORY}/{}.ndjson", source.dump))
-        .collect();
+    let rejected: Vec<String> = manifest.sources.iter().filter_map(Source::rejected_path).collect();
     let mut files: BTreeSet<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
     files.insert(MANIFEST_FILE);
     files.extend(rejected.iter().map(String::as_str));
@@ -223,13 +222,6 @@ fn check_strays(lake: &Path, manifest: &Manifest, report: &mut VerifyReport) -> 
         };
         if !expected {
             report.add(path, DifferenceKind::Stray, "the manifest does not list it");
-        }
-    }
-    for path in &rejected {
-        match found.get(path) {
-            Some(Kind::File) => {}
-            Some(_) => report.add(path, DifferenceKind::NotAFile, "it should hold the rejected lines"),
-            None => report.add(path, DifferenceKind::Missing, "it should hold the rejected lines"),
         }
     }
     Ok(())

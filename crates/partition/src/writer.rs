@@ -6,31 +6,30 @@
 //! [`DatasetWriter::store`] takes the results in whatever order they come and writes each file in its own. The bytes of
 //! the files depend on the rows in order, the schema and the options, and on nothing else.
 //!
+//! A file gets its name when it is closed, because the name depends on its bytes; until then it has a temporary one beside it.
+//!
 //! What waits in memory is for the caller to bound: [`DatasetWriter::spill`] moves rows to disk, those of the months first
 //! that have got none for longest.
 
+mod file;
+
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fs_err as fs;
 use parquet::errors::ParquetError;
-use parquet::file::writer::SerializedFileWriter;
 use polars::prelude::DataFrame;
-use sha2::{Digest, Sha256};
 
-use crate::digest::{BLOCK_ROWS, ContentDigest, hex};
+use self::file::OpenFile;
+use crate::digest::BLOCK_ROWS;
 use crate::encode::{EncodeError, EncodedRowGroup, Encoder, RowGroup};
-use crate::layout::{DataPath, LayoutError, Month, PartitionKey, check_slug, timestamp_text};
+use crate::layout::{DataPath, LayoutError, Month, PartitionKey, check_slug};
 use crate::manifest::DataFile;
 use crate::profile::TableProfile;
 use crate::row_buffer::RowBuffer;
 use crate::spill::{Spill, SpillError, SpillFile};
 use crate::table::{TableError, TableSchema};
-
-/// Bytes a file gathers before it asks the system to write them.
-const FILE_BUFFER_BYTES: usize = 256 * 1024;
 
 /// How data files are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +126,14 @@ pub enum WriteError {
     AppendAfterDrain {
         /// The device.
         device_name: String,
+    },
+    /// A second file of a device, month and number: two dumps of one device, or one dump written twice.
+    #[error("cannot write {}: there is {} already", path.display(), found.display())]
+    Exists {
+        /// The file that was to be written, without the digest of its name.
+        path: PathBuf,
+        /// The one that is there, finished or not.
+        found: PathBuf,
     },
     /// A directory or file could not be made or written.
     #[error("cannot write {}", path.display())]
@@ -341,11 +348,12 @@ impl DatasetWriter {
         Ok(())
     }
 
-    /// Takes an encoded row group and writes what is now in order; row groups may come in any order.
+    /// Takes an encoded row group and writes what is now in order; row groups may come in any order. Gives the entries of the
+    /// files that are complete by that: they have their names, their bytes are durable and do not change any more.
     ///
     /// # Errors
     /// When a file cannot be written, or the row group is not one this writer waits for.
-    pub fn store(&mut self, group: EncodedRowGroup) -> Result<(), WriteError> {
+    pub fn store(&mut self, group: EncodedRowGroup) -> Result<Vec<DataFile>, WriteError> {
         let (month, index) = (group.month, group.index);
         let unexpected =
             || WriteError::UnexpectedRowGroup { device_name: self.device_name.clone(), month, index };
@@ -355,6 +363,7 @@ impl DatasetWriter {
         }
         self.profile.merge(&group.profile);
         state.waiting.insert(index, group);
+        let complete = state.files.len();
         while let Some(group) = state.waiting.remove(&state.stored) {
             let mut file = match state.open.take() {
                 Some(file) => file,
@@ -374,13 +383,13 @@ impl DatasetWriter {
             file.write(group)?;
             // Nothing is left of a month whose last rows were given out.
             let last = self.draining && state.waiting_rows() == 0 && state.stored == state.issued;
-            if file.row_groups < self.row_groups_per_file && !last {
+            if file.row_groups() < self.row_groups_per_file && !last {
                 state.open = Some(file);
             } else {
                 state.files.push(file.close()?);
             }
         }
-        Ok(())
+        Ok(state.files[complete..].to_vec())
     }
 
     /// The profile of the rows that were stored.
@@ -389,7 +398,8 @@ impl DatasetWriter {
         &self.profile
     }
 
-    /// Closes all files and makes them durable. Gives their entries of the manifest, ordered by path.
+    /// Closes the files that are still open. Gives the entries of all files, ordered by path: those that [`Self::store`] gave,
+    /// and where a month's last row group was stored before [`Self::drain`], one more.
     ///
     /// # Errors
     /// When a file cannot be written, or rows that were appended were not stored.
@@ -405,7 +415,7 @@ impl DatasetWriter {
                 files.push(file.close()?);
             }
         }
-        // Months ascend and numbers have a fixed width, so this is the order of the paths already.
+        // Months ascend, and numbers have a fixed width and stand before the digests: the order of the paths already.
         Ok(files)
     }
 }
@@ -450,140 +460,6 @@ impl MonthState {
         self.issued += 1;
         self.issued_rows += group.rows() as u64;
         group
-    }
-}
-
-/// A data file being written.
-struct OpenFile {
-    writer: SerializedFileWriter<HashingFile>,
-    location: DataPath,
-    path: PathBuf,
-    rows: u64,
-    row_groups: u64,
-    content: ContentDigest,
-    min_flow_start: i64,
-    max_flow_start: i64,
-}
-
-impl std::fmt::Debug for OpenFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OpenFile").field("path", &self.path).field("rows", &self.rows).finish_non_exhaustive()
-    }
-}
-
-impl OpenFile {
-    fn create(root: &Path, location: DataPath, encoder: &Encoder) -> Result<Self, WriteError> {
-        let path = root.join(location.to_string());
-        let io_error = |source| WriteError::Io { path: path.clone(), source };
-        let directory = root.join(location.key().to_string());
-        fs::create_dir_all(&directory).map_err(io_error)?;
-        // Two dumps of one device would write the same file: that is an error, not a loss of rows.
-        let file = fs::OpenOptions::new().write(true).create_new(true).open(&path).map_err(io_error)?;
-        let writer = encoder
-            .file_writer(HashingFile::new(path.clone(), file))
-            .map_err(|source| WriteError::Parquet { path: path.clone(), source })?;
-        Ok(Self {
-            writer,
-            location,
-            path,
-            rows: 0,
-            row_groups: 0,
-            content: ContentDigest::default(),
-            min_flow_start: i64::MAX,
-            max_flow_start: i64::MIN,
-        })
-    }
-
-    fn write(&mut self, group: EncodedRowGroup) -> Result<(), WriteError> {
-        let parquet_error = |source| WriteError::Parquet { path: self.path.clone(), source };
-        let mut writer = self.writer.next_row_group().map_err(parquet_error)?;
-        for chunk in group.chunks {
-            chunk.append_to_row_group(&mut writer).map_err(parquet_error)?;
-        }
-        writer.close().map_err(parquet_error)?;
-        self.writer
-            .inner_mut()
-            .flush()
-            .map_err(|source| WriteError::Io { path: self.path.clone(), source })?;
-        self.rows += group.rows as u64;
-        self.row_groups += 1;
-        self.content.push(group.rows, &group.blocks);
-        self.min_flow_start = self.min_flow_start.min(group.min_flow_start);
-        self.max_flow_start = self.max_flow_start.max(group.max_flow_start);
-        Ok(())
-    }
-
-    fn close(self) -> Result<DataFile, WriteError> {
-        let file = self
-            .writer
-            .into_inner()
-            .map_err(|source| WriteError::Parquet { path: self.path.clone(), source })?;
-        let (bytes, sha256) = file.close().map_err(|source| WriteError::Io { path: self.path, source })?;
-        let key = self.location.key();
-        Ok(DataFile {
-            path: self.location.to_string(),
-            month: key.month().to_string(),
-            device_class: key.device_class().to_owned(),
-            device_name: self.location.device_name().to_owned(),
-            rows: self.rows,
-            bytes,
-            sha256,
-            content_digest: self.content.finish(),
-            min_flow_start: timestamp_text(self.min_flow_start),
-            max_flow_start: timestamp_text(self.max_flow_start),
-            row_groups: self.row_groups,
-        })
-    }
-}
-
-/// A file that is hashed while it is written, so that it need not be read again. Flushing closes it until more is written:
-/// a dump of many years has as many files as months, and a process may not have that many open.
-struct HashingFile {
-    path: PathBuf,
-    file: Option<BufWriter<fs::File>>,
-    sha256: Sha256,
-    bytes: u64,
-}
-
-impl HashingFile {
-    fn new(path: PathBuf, file: fs::File) -> Self {
-        let file = Some(BufWriter::with_capacity(FILE_BUFFER_BYTES, file));
-        Self { path, file, sha256: Sha256::new(), bytes: 0 }
-    }
-
-    fn open(&mut self) -> io::Result<&mut BufWriter<fs::File>> {
-        match &mut self.file {
-            Some(file) => Ok(file),
-            none => {
-                let file = fs::OpenOptions::new().append(true).open(&self.path)?;
-                Ok(none.insert(BufWriter::with_capacity(FILE_BUFFER_BYTES, file)))
-            }
-        }
-    }
-
-    /// Makes the file durable and gives its size in bytes and its SHA-256, hexadecimal.
-    fn close(mut self) -> io::Result<(u64, String)> {
-        self.open()?.flush()?;
-        self.open()?.get_ref().sync_all()?;
-        Ok((self.bytes, hex(&self.sha256.finalize())))
-    }
-}
-
-impl Write for HashingFile {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.write_all(buffer)?;
-        Ok(buffer.len())
-    }
-
-    fn write_all(&mut self, buffer: &[u8]) -> io::Result<()> {
-        self.open()?.write_all(buffer)?;
-        self.sha256.update(buffer);
-        self.bytes += buffer.len() as u64;
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.take().map_or(Ok(()), |mut file| file.flush())
     }
 }
 

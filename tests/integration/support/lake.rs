@@ -41,6 +41,26 @@ impl Lake {
         self.list("files").iter().map(|file| file["path"].as_str().expect("a path").to_owned()).collect()
     }
 
+    /// The same without the digests in their names, which must be those of the files.
+    #[track_caller]
+    pub(crate) fn files_without_digests(&self) -> Vec<String> {
+        let plain = |file: &Value| {
+            let (path, sha256) = (file["path"].as_str().expect("a path"), file["sha256"].as_str());
+            let (plain, digest) = path.rsplit_once('-').expect("a digest");
+            assert_eq!(digest, format!("{}.parquet", &sha256.expect("a digest")[..16]));
+            format!("{plain}.parquet")
+        };
+        self.list("files").iter().map(plain).collect()
+    }
+
+    /// Path of the first data file of a device and month.
+    #[track_caller]
+    pub(crate) fn file(&self, device: &str, month: &str) -> String {
+        let of = |file: &&Value| file["deviceName"] == device && file["month"] == month;
+        let file = self.list("files").iter().find(of).expect("a data file");
+        file["path"].as_str().expect("a path").to_owned()
+    }
+
     /// A list of the manifest.
     #[track_caller]
     pub(crate) fn list(&self, key: &str) -> &[Value] {
@@ -109,12 +129,38 @@ impl Lake {
         self.rows().into_iter().map(|mut row| row.remove(name).expect("a column")).collect()
     }
 
-    /// The lines of `rejected/<dump>.ndjson`.
+    /// Path of the rejected lines of a dump.
+    #[track_caller]
+    pub(crate) fn rejected_path(&self, dump: &str) -> String {
+        let source = self.list("sources").iter().find(|source| source["dump"] == dump).expect("a dump");
+        source["rejectedLines"]["path"].as_str().expect("a path").to_owned()
+    }
+
+    /// The rejected lines of a dump.
+    #[track_caller]
     pub(crate) fn rejected(&self, dump: &str) -> Vec<Value> {
-        let path = self.path(&format!("rejected/{dump}.ndjson"));
-        let text = fs::read_to_string(path).expect("rejected lines");
+        let text = fs::read_to_string(self.path(&self.rejected_path(dump))).expect("rejected lines");
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
+}
+
+/// A text in which `[digest]` stands for the digests in names of files: they change with every version of an encoder.
+pub(crate) fn without_digests(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('-') {
+        let (before, after) = rest.split_at(at + 1);
+        out.push_str(before);
+        let hexadecimal = after.bytes().take_while(u8::is_ascii_hexdigit).count();
+        rest = match after.split_at(hexadecimal) {
+            (digest, rest) if digest.len() == 16 && rest.starts_with('.') => {
+                out.push_str("[digest]");
+                rest
+            }
+            _ => after,
+        };
+    }
+    out + rest
 }
 
 /// The rows of a frame. Numbers and text are themselves; dates are days, timestamps milliseconds, since 1970.

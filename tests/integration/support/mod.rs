@@ -10,7 +10,7 @@ mod program;
 mod world;
 
 pub(crate) use flow::{DEVICE_MAC, DumpText, Flow, OTHER_MAC, ROUTER_MAC};
-pub(crate) use lake::{Lake, frame_rows, tree};
+pub(crate) use lake::{Lake, frame_rows, tree, without_digests};
 pub(crate) use program::{Outcome, Program, skipped, wait_for};
 pub(crate) use world::{World, catalogue, device};
 

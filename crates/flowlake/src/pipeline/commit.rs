@@ -184,6 +184,7 @@ fn source(fragment: &Fragment, recipe: &Recipe) -> Source {
         kept: totals.kept,
         removed: removed(recipe, |i| totals.removed[i]),
         rejected: totals.rejected,
+        rejected_lines: fragment.rejected_lines.clone(),
         directions: Directions {
             from_device: totals.directions.from_device,
             to_device: totals.directions.to_device,
@@ -227,9 +228,8 @@ fn source_warnings(source: &Source, fragment: &Fragment) -> Vec<Warning> {
         let message = format!("dump {dump}: {} flows read, its publisher states {published}", source.read);
         warn("publishedCountDiffers", message);
     }
-    if source.rejected > 0 {
-        let message =
-            format!("dump {dump}: {} lines rejected, kept in rejected/{dump}.ndjson", source.rejected);
+    if let Some(lines) = &source.rejected_lines {
+        let message = format!("dump {dump}: {} lines rejected, kept in {}", source.rejected, lines.path);
         warn("linesRejected", message);
     }
     if !source.unknown_fields.is_empty() {

@@ -4,8 +4,7 @@
 //! ([`TaskSink`]) and are counted, written and summed up.
 
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use flowlake_ingest::{
@@ -13,21 +12,18 @@ use flowlake_ingest::{
     Rejection, UnknownFields,
 };
 use flowlake_partition::layout::Month;
-use flowlake_partition::manifest::DataFile;
+use flowlake_partition::manifest::{DataFile, RejectedLines};
 use flowlake_partition::profile::TableProfile;
+use flowlake_partition::rejected::{RejectedLine, RejectedLinesWriter};
 use flowlake_partition::split::split_by_month;
 use flowlake_partition::table::TableSchema;
 use flowlake_partition::writer::{DatasetWriter, WriterOptions};
 use flowlake_partition::{EncodedRowGroup, RowGroup};
 use flowlake_transform::{ColumnEvidence, FlowBatch, Recipe, Screened, SeenFlows, Transformer};
 use polars::prelude::DataFrame;
-use serde_json::json;
 
 use super::plan::Task;
 use crate::exit::{Exit, Failure};
-
-/// Directory of rejected lines below the lake's root.
-const REJECTED: &str = "rejected";
 
 /// The stages that need no order, ready for one dump.
 pub(crate) struct Stages {
@@ -124,7 +120,7 @@ fn defect(error: flowlake_transform::TransformError) -> Failure {
 pub(crate) struct TaskSink {
     task: Task,
     writer: DatasetWriter,
-    rejected: RejectedLines,
+    rejected: RejectedLinesWriter,
     totals: Totals,
     limits: Limits,
     months: BTreeSet<Month>,
@@ -155,6 +151,7 @@ pub(crate) struct Fragment {
     pub(crate) totals: Totals,
     pub(crate) parts: Vec<PartDigest>,
     pub(crate) files: Vec<DataFile>,
+    pub(crate) rejected_lines: Option<RejectedLines>,
     pub(crate) profile: TableProfile,
 }
 
@@ -176,7 +173,7 @@ impl TaskSink {
             evidence: recipe.dropped.iter().map(|field| ColumnEvidence::new(&field.name)).collect(),
             ..Totals::default()
         };
-        let rejected = RejectedLines::new(root, &task.dump.name);
+        let rejected = RejectedLinesWriter::new(root, &task.dump.name)?;
         Ok(Self {
             task: task.clone(),
             writer,
@@ -222,7 +219,9 @@ impl TaskSink {
             let (dump, limit) = (&self.task.dump.name, self.limits.max_rejected_lines);
             return Err(IngestError::too_many_rejected(dump, limit, &raw.rejections).into());
         }
-        self.rejected.write(&raw.rejections)?;
+        for Rejection { line, offset, reason, text } in &raw.rejections {
+            self.rejected.write(RejectedLine { line: *line, offset: *offset, reason, text })?;
+        }
         self.months.extend(parts.iter().map(|(month, _)| *month));
         if self.months.len() as u64 > self.limits.max_months {
             let message = format!(
@@ -255,7 +254,8 @@ impl TaskSink {
     }
 
     pub(crate) fn store(&mut self, group: EncodedRowGroup) -> Result<(), Failure> {
-        Ok(self.writer.store(group)?)
+        self.writer.store(group)?;
+        Ok(())
     }
 
     /// Flows read so far, usable or not.
@@ -267,60 +267,7 @@ impl TaskSink {
     pub(crate) fn finish(self, parts: Vec<PartDigest>) -> Result<Fragment, Failure> {
         let profile = self.writer.profile().clone();
         let files = self.writer.finish()?;
-        self.rejected.finish()?;
-        Ok(Fragment { task: self.task, totals: self.totals, parts, files, profile })
-    }
-}
-
-/// `rejected/<dump>.ndjson`: there only when a line was rejected.
-struct RejectedLines {
-    dump: String,
-    path: PathBuf,
-    file: Option<std::io::BufWriter<fs_err::File>>,
-}
-
-impl RejectedLines {
-    fn new(root: &Path, dump: &str) -> Self {
-        Self { dump: dump.to_owned(), path: root.join(REJECTED).join(format!("{dump}.ndjson")), file: None }
-    }
-
-    fn write(&mut self, rejections: &[Rejection]) -> Result<(), Failure> {
-        if rejections.is_empty() {
-            return Ok(());
-        }
-        let failed = |error| Failure::new(Exit::Output, error);
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => {
-                if let Some(directory) = self.path.parent() {
-                    fs_err::create_dir_all(directory).map_err(failed)?;
-                }
-                none.insert(std::io::BufWriter::new(fs_err::File::create(&self.path).map_err(failed)?))
-            }
-        };
-        for Rejection { line, offset, reason, text } in rejections {
-            // What is no UTF-8 is no JSON text either: its bytes are kept as hexadecimal.
-            let text = match std::str::from_utf8(text) {
-                Ok(text) => json!({"text": text}),
-                Err(_) => {
-                    json!({"textHex": text.iter().map(|byte| format!("{byte:02x}")).collect::<String>()})
-                }
-            };
-            let mut record = json!({"dump": self.dump, "line": line, "offset": offset, "reason": reason});
-            if let (Some(record), serde_json::Value::Object(text)) = (record.as_object_mut(), text) {
-                record.extend(text);
-            }
-            writeln!(file, "{record}").map_err(failed)?;
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<(), Failure> {
-        let failed = |error| Failure::new(Exit::Output, error);
-        if let Some(file) = self.file {
-            let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
-            file.sync_all().map_err(failed)?;
-        }
-        Ok(())
+        let rejected_lines = self.rejected.finish()?;
+        Ok(Fragment { task: self.task, totals: self.totals, parts, files, rejected_lines, profile })
     }
 }

@@ -97,6 +97,31 @@ fn what_is_at_the_target_decides() {
     assert_eq!(names(&at("full")), ["thesis.txt"]);
 }
 
+/// Of a lake that lists its rejected lines, and of one of before that implies them.
+#[test]
+fn a_lake_with_rejected_lines_of_somebody_else_is_not_replaced() {
+    for listed in [true, false] {
+        let place = tempfile::tempdir().expect("a directory");
+        let target = place.path().join("lake");
+        let mut written = publish_lake(&target, 0, 100, PublishMode::Fresh);
+        if !listed {
+            let path = written.sources[0].rejected_path().expect("there are some");
+            fs::rename(target.join(path), target.join("rejected/echo.ndjson")).expect("it is renamed");
+            written.sources[0].rejected_lines = None;
+            let text = serde_json::to_string(&written).expect("JSON");
+            fs::write(target.join(MANIFEST_FILE), text).expect("it is written");
+        }
+        let foreign = target.join("rejected/mine.ndjson");
+        fs::write(&foreign, "x").expect("it is written");
+        let refused = publish(&target, PublishMode::Replace, "new").expect_err("it is not ours");
+        assert!(matches!(refused, PublishError::TargetNotEmpty { .. }), "{refused:?}");
+        assert_eq!(read_manifest(&target).expect("a lake"), written);
+        fs::remove_file(foreign).expect("it is removed");
+        publish(&target, PublishMode::Replace, "new").expect("it is replaced");
+        assert_eq!(published(&target), "new");
+    }
+}
+
 #[test]
 fn a_link_to_the_target_stays_a_link() {
     let place = tempfile::tempdir().expect("a directory");

@@ -3,14 +3,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{DifferenceKind, VerifyReport};
+use crate::layout::{DataPath, PartitionKey};
 use crate::manifest::{MANIFEST_FILE, Manifest, RemovedRows};
 
 /// Checks listings, sums and row accounting.
 pub(super) fn check(manifest: &Manifest, report: &mut VerifyReport) {
     let mut paths = BTreeSet::new();
+    let mut numbers: BTreeMap<(PartitionKey, String, u32), &str> = BTreeMap::new();
     for file in &manifest.files {
         if !paths.insert(file.path.as_str()) {
             report.add(&file.path, DifferenceKind::Duplicate, "the manifest lists it twice");
+        } else if let Ok(path) = file.path.parse::<DataPath>()
+            && let Some(other) =
+                numbers.insert((path.key().clone(), path.device_name().to_owned(), path.number()), &file.path)
+        {
+            report.add(&file.path, DifferenceKind::Duplicate, format!("{other} has the same number"));
+        }
+    }
+    let mut dumps = BTreeSet::new();
+    for source in &manifest.sources {
+        if !dumps.insert(source.dump.as_str()) {
+            let detail = format!("dump {} is listed twice", source.dump);
+            report.add(MANIFEST_FILE, DifferenceKind::Duplicate, detail);
         }
     }
     check_totals(manifest, report);

@@ -57,7 +57,7 @@ pub(super) fn check(
         report.bytes_checked += metadata.len();
         return;
     }
-    match sha256_of(&path) {
+    match sha256_of(&path, |_| {}) {
         Ok((bytes, sha256)) => {
             report.bytes_checked += bytes;
             if sha256 != file.sha256 {
@@ -108,10 +108,17 @@ fn check_path(file: &DataFile, report: &mut VerifyReport) -> bool {
             differs(report, file, DifferenceKind::Partition, what, expected, found);
         }
     }
+    if let Some(digest) = path.digest().filter(|digest| !digest.begins(&file.sha256)) {
+        // Another name than the file of this entry has: what is there now is the file of another entry.
+        let detail = format!("its name says {digest}, its SHA-256 is {}", file.sha256);
+        report.add(&file.path, DifferenceKind::BadPath, detail);
+        return false;
+    }
     true
 }
 
-fn sha256_of(path: &Path) -> io::Result<(u64, String)> {
+/// Size and SHA-256 of a file; each piece of it goes to `also` as well.
+pub(super) fn sha256_of(path: &Path, mut also: impl FnMut(&[u8])) -> io::Result<(u64, String)> {
     let mut file = fs::File::open(path)?;
     let mut buffer = vec![0; READ_BYTES];
     let mut sha256 = Sha256::new();
@@ -121,6 +128,7 @@ fn sha256_of(path: &Path) -> io::Result<(u64, String)> {
             Ok(0) => return Ok((bytes, hex(&sha256.finalize()))),
             Ok(read) => {
                 sha256.update(&buffer[..read]);
+                also(&buffer[..read]);
                 bytes += read as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -3,16 +3,13 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::manifest::DataFile;
+use crate::manifest::{DataFile, RejectedLines};
 use crate::publish::PublishMode;
 use crate::testing::{self, frame, publish_lake};
 use crate::writer::WriterOptions;
 
 /// June has 86,400 of these rows: two files, the first of two row groups.
 const ROWS: usize = 100_000;
-
-const JUNE: &str = "data/month=2019-06/deviceClass=smartSpeaker/echo-00000.parquet";
-const JULY: &str = "data/month=2019-07/deviceClass=smartSpeaker/echo-00000.parquet";
 
 struct Lake {
     root: PathBuf,
@@ -31,6 +28,25 @@ impl Lake {
     fn save(&self) {
         let text = serde_json::to_string(&self.manifest).expect("JSON");
         fs::write(self.root.join(MANIFEST_FILE), text).expect("it is written");
+    }
+
+    /// Path of the only data file of a month.
+    fn path_of(&self, month: &str) -> String {
+        let mut files = self.manifest.files.iter().filter(|file| file.month == month);
+        files.next().expect("there are rows").path.clone()
+    }
+
+    fn june(&self) -> String {
+        self.path_of("2019-06")
+    }
+
+    fn july(&self) -> String {
+        self.path_of("2019-07")
+    }
+
+    /// Path of the rejected lines.
+    fn rejected(&self) -> String {
+        self.manifest.sources[0].rejected_path().expect("there are some")
     }
 
     fn file(&mut self, path: &str) -> &mut DataFile {
@@ -70,7 +86,8 @@ fn a_lake_without_rows_is_clean() {
 #[test]
 fn every_flipped_byte_is_found() {
     let lake = Lake::new(500);
-    let path = lake.root.join(JUNE);
+    let june = lake.june();
+    let path = lake.root.join(&june);
     let bytes = fs::read(&path).expect("it is there");
     // From the magic number at the front over pages and footer to the one at the end.
     for step in 0..40 {
@@ -78,7 +95,7 @@ fn every_flipped_byte_is_found() {
         let mut flipped = bytes.clone();
         flipped[position] ^= 1 << (step % 8);
         fs::write(&path, flipped).expect("it is written");
-        assert_eq!(lake.kinds(false), [found(JUNE, DifferenceKind::Sha256)], "byte {position}");
+        assert_eq!(lake.kinds(false), [found(&june, DifferenceKind::Sha256)], "byte {position}");
         assert!(lake.kinds(true).is_empty(), "a quick check does not read");
     }
 }
@@ -86,19 +103,105 @@ fn every_flipped_byte_is_found() {
 #[test]
 fn missing_shortened_and_replaced_files_are_found() {
     let lake = Lake::new(ROWS);
-    let path = lake.root.join(JUNE);
+    let (june, july) = (lake.june(), lake.july());
+    let path = lake.root.join(&june);
     let bytes = fs::read(&path).expect("it is there");
     fs::write(&path, &bytes[..bytes.len() - 1]).expect("it is written");
-    assert_eq!(lake.kinds(true), [found(JUNE, DifferenceKind::Size)]);
-    assert_eq!(lake.kinds(false), [found(JUNE, DifferenceKind::Size), found(JUNE, DifferenceKind::Sha256)]);
+    assert_eq!(lake.kinds(true), [found(&june, DifferenceKind::Size)]);
+    assert_eq!(lake.kinds(false), [found(&june, DifferenceKind::Size), found(&june, DifferenceKind::Sha256)]);
     fs::remove_file(&path).expect("it is removed");
     for quick in [true, false] {
-        assert_eq!(lake.kinds(quick), [found(JUNE, DifferenceKind::Missing)]);
+        assert_eq!(lake.kinds(quick), [found(&june, DifferenceKind::Missing)]);
     }
-    std::os::unix::fs::symlink(lake.root.join(JULY), &path).expect("it is linked");
-    assert_eq!(lake.kinds(false), [found(JUNE, DifferenceKind::NotAFile)]);
-    fs::remove_file(lake.root.join("rejected/echo.ndjson")).expect("it is removed");
-    assert!(lake.kinds(true).contains(&found("rejected/echo.ndjson", DifferenceKind::Missing)));
+    std::os::unix::fs::symlink(lake.root.join(july), &path).expect("it is linked");
+    assert_eq!(lake.kinds(false), [found(&june, DifferenceKind::NotAFile)]);
+}
+
+#[test]
+fn rejected_lines_are_checked_like_rows() {
+    let lake = Lake::new(500);
+    let rejected = lake.rejected();
+    let path = lake.root.join(&rejected);
+    let bytes = fs::read(&path).expect("it is there");
+    let mut flipped = bytes.clone();
+    flipped[bytes.len() / 2] ^= 1;
+    fs::write(&path, flipped).expect("it is written");
+    assert_eq!(lake.kinds(false), [found(&rejected, DifferenceKind::Sha256)]);
+    assert!(lake.kinds(true).is_empty(), "a quick check does not read");
+    fs::write(&path, &bytes[..bytes.len() - 1]).expect("it is written");
+    assert_eq!(lake.kinds(true), [found(&rejected, DifferenceKind::Size)]);
+    let both = [found(&rejected, DifferenceKind::Size), found(&rejected, DifferenceKind::Sha256)];
+    assert_eq!(lake.kinds(false), both);
+    fs::remove_file(&path).expect("it is removed");
+    for quick in [true, false] {
+        assert_eq!(lake.kinds(quick), [found(&rejected, DifferenceKind::Missing)]);
+    }
+    fs::create_dir(&path).expect("it is made");
+    assert!(lake.kinds(false).contains(&found(&rejected, DifferenceKind::NotAFile)));
+}
+
+#[test]
+fn an_entry_that_misdescribes_rejected_lines_is_found() {
+    type Change = fn(&mut Source);
+    let changes: [(Change, DifferenceKind); 8] = [
+        (|s| lines(s).bytes += 1, DifferenceKind::Size),
+        (|s| lines(s).sha256.replace_range(60.., "0000"), DifferenceKind::Sha256),
+        (|s| lines(s).sha256 = "0".repeat(64), DifferenceKind::BadPath),
+        (|s| lines(s).sha256 = "é".repeat(9), DifferenceKind::BadPath),
+        (|s| lines(s).path = "rejected/../../secret".to_owned(), DifferenceKind::BadPath),
+        (|s| lines(s).path = "/etc/passwd".to_owned(), DifferenceKind::BadPath),
+        (|s| lines(s).path = "rejected/echo.ndjson".to_owned(), DifferenceKind::BadPath),
+        (|s| s.dump = "../echo".to_owned(), DifferenceKind::BadPath),
+    ];
+    for (change, kind) in changes {
+        let mut lake = Lake::new(500);
+        change(&mut lake.manifest.sources[0]);
+        lake.save();
+        let path = lake.rejected();
+        assert!(lake.kinds(false).contains(&found(&path, kind)), "{kind:?}: {:?}", lake.kinds(false));
+    }
+    let mut lake = Lake::new(500);
+    lake.manifest.sources[0].rejected += 1;
+    lake.save();
+    assert!(lake.kinds(false).contains(&found(&lake.rejected(), DifferenceKind::Rows)));
+}
+
+fn lines(source: &mut Source) -> &mut RejectedLines {
+    source.rejected_lines.as_mut().expect("there are some")
+}
+
+/// A lake of before: no name has a digest, and the manifest does not list the rejected lines.
+#[test]
+fn a_lake_without_digests_in_its_names_is_clean() {
+    let mut lake = Lake::new(ROWS);
+    for i in 0..lake.manifest.files.len() {
+        let path = lake.manifest.files[i].path.clone();
+        let (old, _) = path.rsplit_once('-').expect("a digest");
+        let old = format!("{old}.parquet");
+        fs::rename(lake.root.join(path), lake.root.join(&old)).expect("it is renamed");
+        lake.manifest.files[i].path = old;
+    }
+    let old = lake.root.join("rejected/echo.ndjson");
+    fs::rename(lake.root.join(lake.rejected()), &old).expect("it is renamed");
+    lake.manifest.sources[0].rejected_lines = None;
+    lake.save();
+    assert!(lake.kinds(true).is_empty() && lake.kinds(false).is_empty(), "{:?}", lake.kinds(false));
+    fs::remove_file(old).expect("it is removed");
+    assert_eq!(lake.kinds(true), [found("rejected/echo.ndjson", DifferenceKind::Missing)]);
+    fs::remove_file(lake.root.join(lake.june())).expect("it is removed");
+    assert!(lake.kinds(true).contains(&found(&lake.june(), DifferenceKind::Missing)));
+}
+
+/// A lake in which every file was made anew, with its digest in the manifest but under its old name.
+#[test]
+fn other_bytes_under_a_name_are_found_also_quickly() {
+    let mut lake = Lake::new(500);
+    let june = lake.june();
+    lake.file(&june).sha256 = "0".repeat(64);
+    lake.save();
+    for quick in [true, false] {
+        assert_eq!(lake.kinds(quick), [found(&june, DifferenceKind::BadPath)]);
+    }
 }
 
 #[test]
@@ -107,9 +210,12 @@ fn strays_are_found_wherever_they_are() {
     let strays = [
         "README.md",
         "data/_SUCCESS",
-        "data/month=2019-06/deviceClass=smartSpeaker/echo-00001.parquet",
+        "data/month=2019-06/deviceClass=smartSpeaker/echo-00000.parquet",
+        "data/month=2019-06/deviceClass=smartSpeaker/echo-00001-0123456789abcdef.parquet",
+        "data/month=2019-06/deviceClass=smartSpeaker/echo-00001.parquet.unfinished",
         "data/month=2019-09",
         "extra",
+        "rejected/echo.ndjson",
         "rejected/hub.ndjson",
     ];
     for stray in strays {
@@ -143,14 +249,18 @@ fn a_changed_row_is_found_even_if_the_hash_was_changed_too() {
             // The strange row lies in another month: this one is short of it.
             assert_eq!(entry.rows, 499);
         }
-        fs::copy(place.path().join(name).join(JUNE), lake.root.join(JUNE)).expect("it is copied");
-        let listed = lake.file(JUNE);
-        (listed.bytes, listed.sha256) = (entry.bytes, entry.sha256);
+        let june = lake.june();
+        fs::remove_file(lake.root.join(&june)).expect("it is removed");
+        fs::copy(place.path().join(name).join(&entry.path), lake.root.join(&entry.path))
+            .expect("it is copied");
+        let listed = lake.file(&june);
+        (listed.path, listed.bytes, listed.sha256) = (entry.path, entry.bytes, entry.sha256);
+        let june = lake.june();
         lake.manifest.totals.bytes = entry.bytes;
         lake.save();
         let kinds = lake.kinds(false);
-        assert!(kinds.contains(&found(JUNE, DifferenceKind::ContentDigest)), "{kinds:?}");
-        assert_eq!(kinds.contains(&found(JUNE, DifferenceKind::Rows)), entry.rows != 500, "{kinds:?}");
+        assert!(kinds.contains(&found(&june, DifferenceKind::ContentDigest)), "{kinds:?}");
+        assert_eq!(kinds.contains(&found(&june, DifferenceKind::Rows)), entry.rows != 500, "{kinds:?}");
     }
 }
 
@@ -170,7 +280,8 @@ fn an_entry_that_misdescribes_its_file_is_found() {
     ];
     for (change, kind) in changes {
         let mut lake = Lake { manifest: lake.manifest.clone(), ..Lake::new(500) };
-        change(lake.file(JUNE));
+        let june = lake.june();
+        change(lake.file(&june));
         lake.save();
         let path = lake.manifest.files[0].path.clone();
         assert!(lake.kinds(false).contains(&found(&path, kind)), "{kind:?}: {:?}", lake.kinds(false));
@@ -182,17 +293,17 @@ fn a_schema_that_is_not_the_files_is_found() {
     let mut lake = Lake::new(500);
     lake.manifest.schema.columns[1].nullable = true;
     lake.save();
-    assert_eq!(lake.kinds(false), [found(JUNE, DifferenceKind::Schema)]);
+    assert_eq!(lake.kinds(false), [found(&lake.june(), DifferenceKind::Schema)]);
     lake.manifest.schema.columns.remove(1);
     lake.save();
-    assert_eq!(lake.kinds(false), [found(JUNE, DifferenceKind::Schema)]);
+    assert_eq!(lake.kinds(false), [found(&lake.june(), DifferenceKind::Schema)]);
 }
 
 #[test]
 fn sums_that_do_not_add_up_are_found() {
     type Change = fn(&mut Manifest);
     let lake = Lake::new(500);
-    let changes: [(Change, DifferenceKind); 11] = [
+    let changes: [(Change, DifferenceKind); 13] = [
         (|m| m.totals.rows += 1, DifferenceKind::Totals),
         (|m| m.totals.bytes += 1, DifferenceKind::Totals),
         (|m| m.totals.files += 1, DifferenceKind::Totals),
@@ -204,6 +315,8 @@ fn sums_that_do_not_add_up_are_found() {
         (|m| m.sources[0].kept = u64::MAX, DifferenceKind::RowAccounting),
         (|m| m.sources[0].device = "hub".to_owned(), DifferenceKind::Totals),
         (|m| m.files.push(m.files[0].clone()), DifferenceKind::Duplicate),
+        (|m| m.files.push(other_bytes(&m.files[0])), DifferenceKind::Duplicate),
+        (|m| m.sources.push(m.sources[0].clone()), DifferenceKind::Duplicate),
     ];
     for (change, kind) in changes {
         let mut manifest = lake.manifest.clone();
@@ -216,10 +329,17 @@ fn sums_that_do_not_add_up_are_found() {
     }
 }
 
+/// An entry of the same device, month and number, but of other bytes.
+fn other_bytes(file: &DataFile) -> DataFile {
+    let sha256 = "0".repeat(64);
+    let (path, _) = file.path.rsplit_once('-').expect("a digest");
+    DataFile { path: format!("{path}-{}.parquet", &sha256[..16]), sha256, ..file.clone() }
+}
+
 #[test]
 fn the_report_is_the_same_whatever_the_threads_and_reads_as_json() {
     let lake = Lake::new(ROWS);
-    fs::remove_file(lake.root.join(JULY)).expect("it is removed");
+    fs::remove_file(lake.root.join(lake.july())).expect("it is removed");
     fs::write(lake.root.join("stray"), "x").expect("it is written");
     let reports: Vec<VerifyReport> = [0, 1, 2, 16]
         .map(|jobs| verify(&lake.root, VerifyOptions { quick: false, jobs }).expect("it can be checked"))
@@ -227,7 +347,7 @@ fn the_report_is_the_same_whatever_the_threads_and_reads_as_json() {
     assert!(reports.windows(2).all(|pair| pair[0] == pair[1]));
     let json = serde_json::to_value(&reports[0]).expect("JSON");
     assert_eq!(json["filesChecked"], 2);
-    assert_eq!(json["differences"][0]["path"], JULY);
+    assert_eq!(json["differences"][0]["path"], lake.july());
     assert_eq!(json["differences"][0]["kind"], "missing");
     assert_eq!(json["differences"][1]["kind"], "stray");
 }

@@ -7,8 +7,10 @@ use fs_err as fs;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use polars::prelude::{Column, Scalar};
 use proptest::prelude::*;
+use sha2::{Digest, Sha256};
 
 use super::*;
+use crate::digest::hex;
 use crate::split::split_by_month;
 use crate::testing::{self, frame, schema};
 
@@ -135,14 +137,12 @@ fn entries_say_what_is_in_the_files() {
     let root = tempfile::tempdir().expect("a directory");
     // June has 86,400 rows left, in one row group and a part of another.
     let files = testing::write(root.path(), "echo", &[frame(0, 100_000)], &WriterOptions::default());
-    let paths: Vec<&str> = files.iter().map(|f| f.path.as_str()).collect();
-    assert_eq!(
-        paths,
-        [
-            "data/month=2019-06/deviceClass=smartSpeaker/echo-00000.parquet",
-            "data/month=2019-07/deviceClass=smartSpeaker/echo-00000.parquet"
-        ]
-    );
+    assert_eq!(tree(root.path()).len(), 2, "nothing else is there");
+    for (file, month) in files.iter().zip(["2019-06", "2019-07"]) {
+        let digest = &file.sha256[..16];
+        let path = format!("data/month={month}/deviceClass=smartSpeaker/echo-00000-{digest}.parquet");
+        assert_eq!(file.path, path);
+    }
     for file in &files {
         let bytes = fs::read(root.path().join(&file.path)).expect("it is there");
         assert_eq!(file.bytes, bytes.len() as u64);
@@ -164,7 +164,9 @@ fn files_roll_at_whole_row_groups() {
     let files = testing::write(root.path(), "echo", &[frame(100_000, 3 * GROUP + 5)], &options);
     let rows: Vec<u64> = files.iter().map(|f| f.rows).collect();
     assert_eq!(rows, [GROUP as u64, GROUP as u64, GROUP as u64, 5]);
-    assert!(files[3].path.ends_with("echo-00003.parquet"));
+    for (number, file) in files.iter().enumerate() {
+        assert!(file.path.contains(&format!("/echo-{number:05}-")), "{}", file.path);
+    }
 }
 
 #[test]
@@ -267,6 +269,63 @@ fn two_dumps_of_one_device_do_not_overwrite_each_other() {
     let mut second = writer(root.path());
     second.append(parts(frame(0, 10))).expect("it fits");
     let group = second.drain(usize::MAX).remove(0).encode().expect("it encodes");
+    let before = tree(root.path());
     let error = second.store(group).expect_err("the file is there");
-    assert!(matches!(&error, WriteError::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists));
+    let WriteError::Exists { path, found } = &error else { panic!("{error:?}") };
+    assert!(
+        path.ends_with("echo-00000.parquet") && before.contains_key(below(root.path(), found)),
+        "{error}"
+    );
+    assert!(tree(root.path()) == before, "nothing of the second is left");
+}
+
+/// The same while the first is not finished yet, with other rows: its file has no name of its own then.
+#[test]
+fn two_dumps_of_one_device_do_not_write_one_file_at_the_same_time() {
+    let root = tempfile::tempdir().expect("a directory");
+    let rows = parts(frame(100_000, GROUP));
+    let [mut first, mut second] = [writer(root.path()), writer(root.path())];
+    let groups = [&mut first, &mut second].map(|writer| {
+        let mut groups = writer.append(rows.clone()).expect("it fits");
+        groups.remove(0).encode().expect("it encodes")
+    });
+    let [one, other] = groups;
+    assert_eq!(first.store(one).expect("it is written"), []);
+    let error = second.store(other).expect_err("the first is at it");
+    let WriteError::Exists { found, .. } = &error else { panic!("{error:?}") };
+    assert!(tree(root.path()).contains_key(below(root.path(), found)), "{error}");
+    let files = first.finish().expect("it is closed");
+    let paths: Vec<PathBuf> = tree(root.path()).into_keys().collect();
+    assert_eq!(paths, [PathBuf::from(&files[0].path)]);
+}
+
+fn below<'a>(root: &Path, path: &'a Path) -> &'a Path {
+    path.strip_prefix(root).expect("below")
+}
+
+/// What is given out can be copied elsewhere at once: it is whole, and stays as it is.
+#[test]
+fn files_are_given_out_as_soon_as_they_are_complete() {
+    let root = tempfile::tempdir().expect("a directory");
+    let options = WriterOptions { rows_per_file: GROUP as u64, ..WriterOptions::default() };
+    let mut writer = DatasetWriter::new(root.path(), "echo", "smartSpeaker", Arc::new(schema()), &options)
+        .expect("valid options");
+    let whole = |files: &[DataFile]| {
+        for file in files {
+            let bytes = fs::read(root.path().join(&file.path)).expect("it has its name");
+            assert_eq!(file.sha256, hex(&Sha256::digest(&bytes)));
+        }
+    };
+    let mut groups = writer.append(parts(frame(100_000, 2 * GROUP + 5))).expect("it fits");
+    let [first, second] = [0, 0].map(|i| groups.remove(i).encode().expect("it encodes"));
+    assert_eq!(writer.store(second).expect("it waits for the first"), []);
+    let mut given = writer.store(first).expect("both are written");
+    assert_eq!(given.len(), 2);
+    whole(&given);
+    for group in writer.drain(usize::MAX) {
+        given.extend(writer.store(group.encode().expect("it encodes")).expect("it is written"));
+    }
+    whole(&given);
+    assert_eq!(writer.finish().expect("it is closed"), given);
+    assert_eq!(given.len(), 3);
 }

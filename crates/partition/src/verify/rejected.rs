@@ -1,0 +1,67 @@
+//! Whether the rejected lines of a dump are there, and are those that its entry describes.
+
+use std::io;
+use std::path::Path;
+
+use fs_err as fs;
+
+use super::data_file::sha256_of;
+use super::{DifferenceKind, VerifyReport};
+use crate::layout::RejectedPath;
+use crate::manifest::{MANIFEST_FILE, Source};
+
+/// Checks the file of a dump's rejected lines. Manifests made before it was listed say no more than that it is there.
+pub(super) fn check(lake: &Path, source: &Source, quick: bool, report: &mut VerifyReport) {
+    if source.rejected == 0 && source.rejected_lines.is_none() {
+        return;
+    }
+    let expected = RejectedPath::new(&source.dump).and_then(|path| match &source.rejected_lines {
+        Some(lines) => Ok(path.with_digest(lines.sha256.get(..16).unwrap_or_default().parse()?)),
+        None => Ok(path),
+    });
+    let expected = match expected {
+        Ok(path) => path.to_string(),
+        Err(error) => {
+            let path = source.rejected_lines.as_ref().map_or(MANIFEST_FILE, |lines| &lines.path);
+            return report.add(path, DifferenceKind::BadPath, error.to_string());
+        }
+    };
+    if let Some(lines) = source.rejected_lines.as_ref().filter(|lines| lines.path != expected) {
+        let detail = format!("the rejected lines of its dump with its SHA-256 are {expected}");
+        return report.add(&lines.path, DifferenceKind::BadPath, detail);
+    }
+
+    let path = lake.join(&expected);
+    let metadata = match fs::symlink_metadata(&path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return report.add(&expected, DifferenceKind::Missing, "it should hold the rejected lines");
+        }
+        Err(error) => return report.add(&expected, DifferenceKind::Unreadable, error.to_string()),
+    };
+    if !metadata.is_file() {
+        return report.add(&expected, DifferenceKind::NotAFile, "it should hold the rejected lines");
+    }
+    let Some(listed) = &source.rejected_lines else { return };
+    if metadata.len() != listed.bytes {
+        let detail = format!("bytes: expected {}, found {}", listed.bytes, metadata.len());
+        report.add(&expected, DifferenceKind::Size, detail);
+    }
+    if quick {
+        return;
+    }
+    let mut lines = 0;
+    let read = sha256_of(&path, |piece| lines += piece.iter().filter(|&&byte| byte == b'\n').count() as u64);
+    match read {
+        Err(error) => report.add(&expected, DifferenceKind::Unreadable, error.to_string()),
+        Ok((_, sha256)) if sha256 != listed.sha256 => {
+            let detail = format!("SHA-256: expected {}, found {sha256}", listed.sha256);
+            report.add(&expected, DifferenceKind::Sha256, detail);
+        }
+        Ok(_) if lines != source.rejected => {
+            let detail = format!("rejected lines: expected {}, found {lines}", source.rejected);
+            report.add(&expected, DifferenceKind::Rows, detail);
+        }
+        Ok(_) => {}
+    }
+}
