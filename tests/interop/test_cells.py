@@ -160,7 +160,8 @@ def test_every_file_is_as_the_manifest_says(lake: Lake):
         for file in files:
             path = lake.root / file["path"]
             partition = f"data/month={file['month']}/deviceClass={file['deviceClass']}/"
-            assert file["path"].startswith(f"{partition}{file['deviceName']}-")
+            number, digest = files.index(file), file["sha256"][:16]
+            assert file["path"] == f"{partition}{file['deviceName']}-{number:05}-{digest}.parquet"
             assert file["bytes"] == path.stat().st_size
             assert file["sha256"] == sha256(path)
             assert file["contentDigest"] == file_digest(path)
@@ -169,6 +170,19 @@ def test_every_file_is_as_the_manifest_says(lake: Lake):
             starts = [to_millis(row.start) for row in rows[: file["rows"]]]
             rows = rows[file["rows"] :]
             assert (millis(file["minFlowStart"]), millis(file["maxFlowStart"])) == (min(starts), max(starts))
+
+
+def test_rejected_lines_are_those_that_the_manifest_lists(lake: Lake):
+    listed = []
+    for source in lake.manifest["sources"]:
+        assert ("rejectedLines" in source) == (source["rejected"] > 0)
+        if rejected := source.get("rejectedLines"):
+            path = lake.root / rejected["path"]
+            assert rejected["path"] == f"rejected/{source['dump']}-{rejected['sha256'][:16]}.ndjson"
+            assert (rejected["bytes"], rejected["sha256"]) == (path.stat().st_size, sha256(path))
+            assert len(path.read_bytes().splitlines()) == source["rejected"]
+            listed.append(path)
+    assert sorted(listed) == sorted((lake.root / "rejected").glob("*"))
 
 
 def accounting(result: Recomputed) -> dict[str, Any]:
