@@ -15,6 +15,7 @@ use flowlake_partition::split::split_by_month;
 use flowlake_partition::table::{Encoding, TableColumn, TableSchema};
 use flowlake_partition::writer::{DatasetWriter, WriterOptions};
 use flowlake_partition::{EncodedRowGroup, RowGroup, manifest::ColumnType};
+use flowlake_store::LakeStore;
 use flowlake_transform::{FLOW_START, OutputType, Recipe, Transformer};
 use polars::prelude::DataFrame;
 
@@ -41,7 +42,7 @@ impl Stages {
             .expect("the program runs");
         assert!(sampled.status.success(), "{}", String::from_utf8_lossy(&sampled.stderr));
         let catalogue = Catalogue::read(&dumps.join("catalogue.toml")).expect("a catalogue");
-        let found = discover(&dumps, &catalogue).expect("dumps");
+        let found = discover(&LakeStore::Directory(dumps.clone()), &catalogue).expect("dumps");
         let (dump, device) =
             found.matched.into_iter().max_by_key(|(dump, _)| dump.bytes()).expect("a dump of a device");
         let recipe = Recipe::parse(RECIPE, "flows.toml").expect("a recipe");

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use flowlake_ingest::{Chunk, Decoder, Dump, DumpFormat, DumpPart, DumpReader, Limits, PartDigest, RawBatch};
+use flowlake_ingest::{Chunk, Decoder, Dump, DumpFormat, DumpReader, Limits, PartDigest, RawBatch};
+use flowlake_store::{Entry, LakeStore};
 use fs_err as fs;
 use proptest::prelude::*;
 
@@ -92,13 +93,13 @@ fn check(found: &RawBatch, expected: &RawBatch) -> Result<(), TestCaseError> {
 }
 
 fn dump_of(directory: &Path, format: DumpFormat, files: &[&[u8]]) -> Dump {
-    let parts = files.iter().enumerate().map(|(i, bytes)| {
-        let name = format!("part{i}");
-        let path = directory.join(&name);
-        fs::write(&path, bytes).expect("it is written");
-        DumpPart { name, path, bytes: bytes.len() as u64 }
-    });
-    Dump { name: "hub".to_owned(), format, parts: parts.collect() }
+    for (i, bytes) in files.iter().enumerate() {
+        fs::write(directory.join(format!("part{i}")), bytes).expect("it is written");
+    }
+    let input = LakeStore::Directory(directory.to_owned());
+    // Those of an earlier dump may lie behind ours.
+    let parts: Vec<Entry> = input.files().expect("it is listed").into_iter().take(files.len()).collect();
+    Dump { name: "hub".to_owned(), input, format, parts }
 }
 
 #[test]

@@ -62,18 +62,18 @@ fn the_help_of_build() {
     insta::assert_snapshot!(help(&["build", "--help"]), @r"
     Build a lake from dumps
 
-    Usage: flowlake build [OPTIONS] --config <FILE> --input <DIR>
+    Usage: flowlake build [OPTIONS] --config <FILE> --input <DIR|URL>
 
     Options:
           --config <FILE>
               Catalogue of devices: a TOML file, or the name of a built-in one (kddi-iot-2019)
 
-          --input <DIR>
+          --input <DIR|URL>
               Directory with the dumps: <stem>.tar.gz, split parts <stem>.tar.gz00…, .json, .json.gz,
-              .json.zst
+              .json.zst; or their prefix in an object store: s3://BUCKET/PREFIX, gs://…, az://…
 
-          --output <DIR>
-              Directory the lake appears in, all at once
+          --output <DIR|URL>
+              Directory or URL the lake appears in, all at once
 
               [default: lake]
 
@@ -108,6 +108,9 @@ fn the_help_of_build() {
           --replace
               Replace the lake that is there
 
+          --dry-run
+              Only show what would be read and written
+
           --strict
               Treat warnings about the input as errors: trailers missing or not matching, dumps without
               a device, devices without a dump
@@ -129,6 +132,7 @@ fn the_help_of_build() {
       flowlake build --config kddi-iot-2019 --input dumps/ --output lake/
       flowlake build --config my.toml --input dumps/ --device kitchenHub --replace
       flowlake build --config my.toml --input dumps/ --recipe encoded --from 2019-07 --to 2019-08
+      flowlake build --config my.toml --input s3://bucket/raw --output s3://bucket/lake --dry-run
     ");
 }
 
@@ -167,7 +171,7 @@ fn the_help_of_inspect_and_verify() {
     Usage: flowlake inspect [OPTIONS] <LAKE>
 
     Arguments:
-      <LAKE>  The lake
+      <LAKE>  The lake: a directory, or a URL such as s3://BUCKET/PREFIX
 
     Options:
           --json  Print the manifest as JSON
@@ -179,10 +183,10 @@ fn the_help_of_inspect_and_verify() {
     Usage: flowlake verify [OPTIONS] <LAKE>
 
     Arguments:
-      <LAKE>  The lake
+      <LAKE>  The lake: a directory, or a URL such as s3://BUCKET/PREFIX
 
     Options:
-          --quick     Only look at names and sizes, do not read the files
+          --quick     Only look at names, sizes and digests that a store keeps; read no data
           --json      Print the report as JSON
           --jobs <N>  Number of threads [default: one a core]
       -h, --help      Print help
@@ -198,7 +202,7 @@ fn the_help_of_export() {
 
     Arguments:
       <LAKE>
-              The lake
+              The lake: a directory, or a URL such as s3://BUCKET/PREFIX
 
     Options:
           --format <FORMAT>
@@ -441,18 +445,34 @@ fn man_pages_that_cannot_be_written_are_a_failure_of_the_output() {
 fn a_url_is_not_taken_for_a_directory_of_that_name() {
     let world = World::new();
     for arguments in [
-        &["build", "--config", "x", "--input", "s3://bucket/dumps"][..],
-        &["build", "--config", "x", "--input", "dumps", "--output", "s3://bucket/lake"],
-        &["sample", "--output", "s3://bucket/dumps"],
+        &["sample", "--output", "s3://bucket/dumps"][..],
         &["demo", "--output", "s3://bucket/demo"],
-        &["inspect", "https://example.org/lake"],
-        &["verify", "s3://bucket/lake"],
-        &["export", "s3://bucket/lake", "--format", "csv", "--output", "x"],
         &["export", "lake", "--format", "csv", "--output", "s3://bucket/flows"],
         &["man", "--output", "s3://bucket/man"],
     ] {
         let outcome = Program::new(arguments.iter().copied()).within(world.root()).run().expect_code(2);
-        outcome.expect_says(["object stores are not supported yet"]);
+        outcome.expect_says(["a directory of this machine, not a URL"]);
     }
     assert!(!world.path("s3:").exists());
+}
+
+#[test]
+fn a_url_that_names_no_place_in_a_store_is_refused_without_being_repeated() {
+    let world = World::new();
+    for (url, reason) in [
+        ("https://example.org/lake", "no store has URLs that begin with https://"),
+        ("s3:///lake", "the URL names no bucket"),
+        ("s3://key:hidden@bucket/lake", "the URL holds more than a bucket and a prefix"),
+        ("gs://bucket/lake?token=hidden", "the URL holds more than a bucket and a prefix"),
+        ("az://container/a//b", "the URL's prefix has an empty segment"),
+    ] {
+        for arguments in [&["inspect"][..], &["verify"], &["build", "--config", "x", "--input"]] {
+            let outcome = Program::new(arguments.iter().copied().chain([url]))
+                .within(world.root())
+                .run()
+                .expect_code(2);
+            assert!(!outcome.stderr.contains("hidden"), "{}", outcome.stderr);
+            outcome.expect_says([reason]);
+        }
+    }
 }

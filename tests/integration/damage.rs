@@ -244,9 +244,9 @@ fn an_input_directory_that_is_not_there_is_named() {
     fs::remove_dir(world.dumps()).expect("it goes");
     let outcome = world.refused(3, &[]);
     insta::assert_snapshot!(outcome.stderr, @r"
-    error: cannot read the input
-    caused by: failed to read directory `[dir]/dumps`: No such file or directory (os error 2)
-    hint: --input is the directory that holds the dumps
+    error: cannot list [dir]/dumps
+    caused by: No such file or directory (os error 2)
+    hint: --input is the directory or prefix that holds the dumps
     ");
 }
 

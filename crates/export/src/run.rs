@@ -7,6 +7,7 @@ use std::thread;
 
 use flowlake_partition::manifest::Manifest;
 use flowlake_partition::scan::{DataFileRows, ScanError, batch_schema};
+use flowlake_store::LakeStore;
 use fs_err as fs;
 
 use crate::error::ExportError;
@@ -42,7 +43,7 @@ pub struct Written {
 /// [`ExportError`], the first one in the order of `files`; what is in `directory` then is unfinished and the caller's to
 /// remove.
 pub fn export(
-    lake: &Path,
+    lake: &LakeStore,
     manifest: &Manifest,
     files: &[OutputFile<'_>],
     options: ExportOptions,
@@ -84,7 +85,7 @@ pub fn export(
 
 /// Writes one file; gives up as soon as `stop` says so.
 fn write(
-    lake: &Path,
+    lake: &LakeStore,
     manifest: &Manifest,
     output: &OutputFile<'_>,
     encoding: Encoding,

@@ -1,11 +1,13 @@
 //! The command line: names and meanings here are a public contract.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use flowlake_store::Location;
 
 use crate::instant::Instant;
 
@@ -69,24 +71,26 @@ pub(crate) enum Command {
 Examples:
   flowlake build --config kddi-iot-2019 --input dumps/ --output lake/
   flowlake build --config my.toml --input dumps/ --device kitchenHub --replace
-  flowlake build --config my.toml --input dumps/ --recipe encoded --from 2019-07 --to 2019-08")]
+  flowlake build --config my.toml --input dumps/ --recipe encoded --from 2019-07 --to 2019-08
+  flowlake build --config my.toml --input s3://bucket/raw --output s3://bucket/lake --dry-run")]
 pub(crate) struct BuildArgs {
     /// Catalogue of devices: a TOML file, or the name of a built-in one (kddi-iot-2019)
     #[arg(long, value_name = "FILE")]
     pub(crate) config: String,
 
-    /// Directory with the dumps
+    /// Directory or URL with the dumps
     #[arg(
         long,
-        value_name = "DIR",
-        value_parser = local_path(),
-        help = "Directory with the dumps: <stem>.tar.gz, split parts <stem>.tar.gz00…, .json, .json.gz, .json.zst"
+        value_name = "DIR|URL",
+        value_parser = LocationParser,
+        help = "Directory with the dumps: <stem>.tar.gz, split parts <stem>.tar.gz00…, .json, .json.gz, .json.zst; or their \
+                prefix in an object store: s3://BUCKET/PREFIX, gs://…, az://…"
     )]
-    pub(crate) input: PathBuf,
+    pub(crate) input: Location,
 
-    /// Directory the lake appears in, all at once
-    #[arg(long, value_name = "DIR", value_parser = local_path(), default_value = "lake")]
-    pub(crate) output: PathBuf,
+    /// Directory or URL the lake appears in, all at once
+    #[arg(long, value_name = "DIR|URL", value_parser = LocationParser, default_value = "lake")]
+    pub(crate) output: Location,
 
     /// What the lake holds: a TOML file, or the name of a built-in recipe (flows, encoded, full)
     #[arg(long, value_name = "NAME|FILE", default_value = "flows")]
@@ -122,6 +126,10 @@ pub(crate) struct BuildArgs {
     /// Replace the lake that is there
     #[arg(long)]
     pub(crate) replace: bool,
+
+    /// Only show what would be read and written
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 
     /// Treat warnings about the input as errors: trailers missing or not matching, dumps without a device, devices without
     /// a dump
@@ -194,9 +202,9 @@ pub(crate) struct DemoArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// The lake
-    #[arg(value_parser = local_path())]
-    pub(crate) lake: PathBuf,
+    /// The lake: a directory, or a URL such as s3://BUCKET/PREFIX
+    #[arg(value_parser = LocationParser)]
+    pub(crate) lake: Location,
 
     /// Print the manifest as JSON
     #[arg(long)]
@@ -205,11 +213,11 @@ pub(crate) struct InspectArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// The lake
-    #[arg(value_parser = local_path())]
-    pub(crate) lake: PathBuf,
+    /// The lake: a directory, or a URL such as s3://BUCKET/PREFIX
+    #[arg(value_parser = LocationParser)]
+    pub(crate) lake: Location,
 
-    /// Only look at names and sizes, do not read the files
+    /// Only look at names, sizes and digests that a store keeps; read no data
     #[arg(long)]
     pub(crate) quick: bool,
 
@@ -231,9 +239,9 @@ Examples:
   flowlake export lake --format ndjson --compression gzip --month 2019-07 --output flows/
   flowlake export lake --format arrow --compression zstd --class smartSpeaker --output speakers/")]
 pub(crate) struct ExportArgs {
-    /// The lake
-    #[arg(value_parser = local_path())]
-    pub(crate) lake: PathBuf,
+    /// The lake: a directory, or a URL such as s3://BUCKET/PREFIX
+    #[arg(value_parser = LocationParser)]
+    pub(crate) lake: Location,
 
     /// Form of the files
     #[arg(long, value_enum)]
@@ -296,11 +304,31 @@ fn parse_scale(text: &str) -> Result<f64, String> {
 /// A path on this machine. A URL would be taken for a directory of that name.
 fn local_path() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path| match path.to_str() {
-        Some(text) if text.contains("://") => {
-            Err("object stores are not supported yet: give a local directory")
-        }
+        Some(text) if text.contains("://") => Err("this has to be a directory of this machine, not a URL"),
         _ => Ok(path),
     })
+}
+
+/// A path on this machine, or the URL of a place in an object store.
+#[derive(Debug, Clone)]
+struct LocationParser;
+
+impl TypedValueParser for LocationParser {
+    type Value = Location;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Location, clap::Error> {
+        Location::parse(value).map_err(|error| {
+            // Clap would repeat the URL, and there may be a password in it.
+            let argument = argument.map(|argument| format!("{argument}: ")).unwrap_or_default();
+            let message = format!("{argument}{error}\n");
+            clap::Error::raw(clap::error::ErrorKind::InvalidValue, message).with_cmd(command)
+        })
+    }
 }
 
 /// The number of threads to use.

@@ -11,6 +11,7 @@ use flowlake_partition::rejected::RejectedError;
 use flowlake_partition::verify::VerifyError;
 use flowlake_partition::writer::WriteError;
 use flowlake_sample::SampleError;
+use flowlake_store::StoreError;
 
 /// How a run ends. The numbers are a public contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,11 @@ impl Failure {
 
     pub(crate) fn message(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, error: anyhow::Error::msg(message.into()), hint: None }
+    }
+
+    pub(crate) fn store(exit: Exit, error: StoreError) -> Self {
+        let hint = error.hint();
+        Self { exit, error: error.into(), hint }
     }
 
     pub(crate) fn interrupted() -> Self {
@@ -92,11 +98,16 @@ impl From<RejectedError> for Failure {
 impl From<PublishError> for Failure {
     fn from(error: PublishError) -> Self {
         let exit = if error.is_conflict() { Exit::Conflict } else { Exit::Output };
+        if let PublishError::Store(error) = error {
+            return Self::store(exit, error);
+        }
         let hint = match &error {
             PublishError::TargetHoldsLake { .. } => Some("give --replace to replace it, or another --output"),
             PublishError::TargetNotEmpty { .. } => Some("give an --output that is empty or does not exist"),
             PublishError::CommitConflict { .. } => Some("look at what is there; --replace builds over it"),
             PublishError::TargetIsMountPoint { .. } => Some("give a directory below it as --output"),
+            PublishError::Vanished { .. } => Some("run again when no other build uses this --output"),
+            PublishError::Unclear { .. } => Some("look with `flowlake inspect`; to run again give --replace"),
             _ => None,
         };
         Self { exit, error: error.into(), hint: hint.map(str::to_owned) }
@@ -105,13 +116,20 @@ impl From<PublishError> for Failure {
 
 impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
-        Self::new(Exit::Input, error)
+        let hint = if let ReadError::Store(error) = &error { error.hint() } else { None };
+        Self { exit: Exit::Input, error: error.into(), hint }
     }
 }
 
 impl From<VerifyError> for Failure {
     fn from(error: VerifyError) -> Self {
-        Self::new(Exit::Input, error)
+        let hint = match &error {
+            VerifyError::Manifest { source: ReadError::Store(error), .. } | VerifyError::Store(error) => {
+                error.hint()
+            }
+            _ => None,
+        };
+        Self { exit: Exit::Input, error: error.into(), hint }
     }
 }
 

@@ -8,6 +8,7 @@ mod dictionary;
 mod exit;
 mod instant;
 mod pipeline;
+mod places;
 mod progress;
 mod resources;
 mod table;

@@ -1,20 +1,24 @@
-//! Finding dumps in a directory and matching them to devices by archive stem.
+//! Finding dumps in a directory or a store and matching them to devices by archive stem.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+
+use flowlake_store::{Entry, EntryKind, LakeStore};
 
 use crate::catalogue::{Catalogue, Device};
 use crate::error::IngestError;
 
 /// One dump: everything an exporter wrote for one device.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Dump {
     /// Its name: the archive stem.
     pub name: String,
+    /// Where its files are.
+    pub input: LakeStore,
     /// How it is packed.
     pub format: DumpFormat,
     /// Its files in the order they are joined, at least one.
-    pub parts: Vec<DumpPart>,
+    /// Their paths are file names: nothing below the input is looked at.
+    pub parts: Vec<Entry>,
 }
 
 impl Dump {
@@ -23,17 +27,6 @@ impl Dump {
     pub fn bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.bytes).sum()
     }
-}
-
-/// One file of a dump.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DumpPart {
-    /// File name, without directories.
-    pub name: String,
-    /// Where it is.
-    pub path: PathBuf,
-    /// Size in bytes when it was found.
-    pub bytes: u64,
 }
 
 /// How a dump is packed.
@@ -57,7 +50,7 @@ const SUFFIXES: [(&str, DumpFormat); 5] = [
     (".json", DumpFormat::Json),
 ];
 
-/// What a directory holds, seen through a catalogue.
+/// What an input holds, seen through a catalogue.
 #[derive(Debug, Clone)]
 pub struct Discovery {
     /// Dumps with their devices, ordered by dump name.
@@ -70,34 +63,25 @@ pub struct Discovery {
     pub unused_files: Vec<String>,
 }
 
-/// Finds the dumps in a directory (not below it) and matches them to devices.
+/// Finds the dumps in a directory or at a prefix (not below it) and matches them to devices.
 ///
 /// # Errors
-/// [`IngestError`] when the directory cannot be listed, a part of a split archive is missing, or a dump is there twice.
-pub fn discover(directory: &Path, catalogue: &Catalogue) -> Result<Discovery, IngestError> {
+/// [`IngestError`] when it cannot be listed, a part of a split archive is missing, or a dump is there twice.
+pub fn discover(input: &LakeStore, catalogue: &Catalogue) -> Result<Discovery, IngestError> {
     let mut files: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
     let mut unused_files = Vec::new();
-    for entry in fs_err::read_dir(directory)? {
-        let entry = entry?;
-        let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
-            continue;
-        };
+    for part in input.files()? {
         // Hidden files hold no dumps: editors and macOS leave `._name.tar.gz` beside the real ones.
-        if name.starts_with('.') {
+        if part.path.starts_with('.') || part.kind == EntryKind::Unnameable {
             continue;
         }
-        let Some((stem, format, number)) = parse_name(&name) else {
-            if SUFFIXES.iter().any(|(suffix, _)| name.contains(suffix)) {
-                unused_files.push(name);
+        let Some((stem, format, number)) = parse_name(&part.path) else {
+            if SUFFIXES.iter().any(|(suffix, _)| part.path.contains(suffix)) {
+                unused_files.push(part.path);
             }
             continue;
         };
-        let stem = stem.to_owned();
-        let metadata = fs_err::metadata(entry.path())?;
-        if metadata.is_file() {
-            let part = DumpPart { path: entry.path(), bytes: metadata.len(), name };
-            files.entry(stem).or_default().push(Candidate { format, number, part });
-        }
+        files.entry(stem.to_owned()).or_default().push(Candidate { format, number, part });
     }
 
     let mut matched = Vec::new();
@@ -105,7 +89,7 @@ pub fn discover(directory: &Path, catalogue: &Catalogue) -> Result<Discovery, In
     for (stem, candidates) in files {
         match catalogue.devices.iter().find(|device| device.archive == stem) {
             Some(device) => {
-                matched.push((assemble(stem, candidates, device.parts, directory)?, device.clone()));
+                matched.push((assemble(stem, candidates, device.parts, input)?, device.clone()));
             }
             None => without_device.push(stem),
         }
@@ -123,7 +107,7 @@ pub fn discover(directory: &Path, catalogue: &Catalogue) -> Result<Discovery, In
 struct Candidate {
     format: DumpFormat,
     number: Option<PartNumber>,
-    part: DumpPart,
+    part: Entry,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -136,9 +120,9 @@ fn assemble(
     stem: String,
     mut candidates: Vec<Candidate>,
     expected_parts: Option<u32>,
-    directory: &Path,
+    input: &LakeStore,
 ) -> Result<Dump, IngestError> {
-    candidates.sort_by(|a, b| (a.number, &a.part.name).cmp(&(b.number, &b.part.name)));
+    candidates.sort_by(|a, b| (a.number, &a.part.path).cmp(&(b.number, &b.part.path)));
     let format = candidates[0].format;
     let split = candidates[0].number.is_some();
     if let Some(other) = candidates.iter().skip(1).find(|c| {
@@ -146,8 +130,8 @@ fn assemble(
     }) {
         return Err(IngestError::DumpTwice {
             dump: stem,
-            first: candidates[0].part.name.clone(),
-            second: other.part.name.clone(),
+            first: candidates[0].part.path.clone(),
+            second: other.part.path.clone(),
         });
     }
     if split {
@@ -157,17 +141,18 @@ fn assemble(
         let expected = expected_parts.unwrap_or(0).max(found);
         for number in 0..expected {
             if candidates.get(number as usize).and_then(|c| c.number).map(|n| n.value) != Some(number) {
-                let name = &candidates[0].part.name;
+                let name = &candidates[0].part.path;
                 let prefix = &name[..name.len() - digits];
                 return Err(IngestError::PartMissing {
                     dump: stem,
                     missing: format!("{prefix}{number:0digits$}"),
-                    directory: directory.to_owned(),
+                    input: input.name(""),
                 });
             }
         }
     }
-    Ok(Dump { name: stem, format, parts: candidates.into_iter().map(|c| c.part).collect() })
+    let parts = candidates.into_iter().map(|candidate| candidate.part).collect();
+    Ok(Dump { name: stem, input: input.clone(), format, parts })
 }
 
 impl Candidate {

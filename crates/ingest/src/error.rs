@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+
+use flowlake_store::StoreError;
 
 use crate::batch::Rejection;
 
@@ -75,15 +76,18 @@ pub enum IngestError {
     /// An I/O error; the source names the path.
     #[error("cannot read the input")]
     Io(#[source] io::Error),
-    /// A directory holds parts of a split archive with a gap in their numbers.
-    #[error("dump {dump}: part {missing} is missing in {}", directory.display())]
+    /// The input cannot be listed or read where it is.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An input holds parts of a split archive with a gap in their numbers.
+    #[error("dump {dump}: part {missing} is missing in {input}")]
     PartMissing {
         /// The dump.
         dump: String,
         /// File name of the part that is not there.
         missing: String,
-        /// Where it should be.
-        directory: PathBuf,
+        /// Where the others are.
+        input: String,
     },
     /// The same dump is present in two forms.
     #[error("dump {dump} is there twice: {first} and {second}")]
@@ -201,13 +205,21 @@ impl IngestError {
             Self::TooManyRejected { .. } => Some(
                 "is this a dump of flows? If it is, raise `max_rejected_lines` under [limits] in the catalogue".to_owned(),
             ),
+            Self::Store(error) => error.hint(),
             Self::Interrupted | Self::Io(_) | Self::NoJson { .. } | Self::Columns(_) => None,
         }
     }
 }
 
-impl From<io::Error> for IngestError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
+impl IngestError {
+    /// An error met while bytes were read, as that of the store they came from where it is one.
+    pub(crate) fn from_read(error: io::Error) -> Self {
+        match StoreError::inside(&error) {
+            Some(_) => match error.downcast::<StoreError>() {
+                Ok(error) => Self::Store(error),
+                Err(error) => Self::Io(error),
+            },
+            None => Self::Io(error),
+        }
     }
 }

@@ -25,7 +25,7 @@ pub use batch::{ControlTotals, RawBatch, RecordCounts, Rejection, UnknownFields}
 pub use catalogue::{Catalogue, Dataset, Device, Limits, MacAddress};
 pub use decode::Decoder;
 pub use direction::{DIRECTION, Direction, DirectionSet, Directions};
-pub use discover::{Discovery, Dump, DumpFormat, DumpPart, discover};
+pub use discover::{Discovery, Dump, DumpFormat, discover};
 pub use error::{ConfigError, IngestError, Location};
 pub use parts::PartDigest;
 pub use reader::{Chunk, DumpReader};

@@ -7,10 +7,10 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use fs_err::File;
+use flowlake_store::{Entry, LakeStore, StoreError};
 use sha2::{Digest, Sha256};
 
-use crate::discover::{Dump, DumpPart};
+use crate::discover::Dump;
 
 /// Name, size and digest of a part as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +45,9 @@ impl Position {
 
 /// Reads the parts of a dump one after the other.
 pub(crate) struct JoinedParts {
-    parts: Vec<DumpPart>,
-    current: Option<File>,
+    input: LakeStore,
+    parts: Vec<Entry>,
+    current: Option<Box<dyn Read + Send>>,
     hasher: Sha256,
     digests: Vec<PartDigest>,
     position: Arc<Position>,
@@ -55,6 +56,7 @@ pub(crate) struct JoinedParts {
 impl JoinedParts {
     pub(crate) fn new(dump: &Dump) -> Self {
         Self {
+            input: dump.input.clone(),
             parts: dump.parts.clone(),
             current: None,
             hasher: Sha256::new(),
@@ -83,11 +85,11 @@ impl Read for JoinedParts {
             let Some(part) = self.parts.get(index) else {
                 return Ok(0);
             };
-            let file = match &mut self.current {
-                Some(file) => file,
-                none => none.insert(File::open(&part.path)?),
+            let reader = match &mut self.current {
+                Some(reader) => reader,
+                none => none.insert(self.input.reader(part).map_err(StoreError::into_io)?),
             };
-            let n = file.read(buffer)?;
+            let n = reader.read(buffer)?;
             if n > 0 {
                 self.hasher.update(&buffer[..n]);
                 self.position.offset.fetch_add(n as u64, Ordering::Relaxed);
@@ -96,7 +98,7 @@ impl Read for JoinedParts {
             }
             let digest = std::mem::take(&mut self.hasher).finalize();
             self.digests.push(PartDigest {
-                name: part.name.clone(),
+                name: part.path.clone(),
                 bytes: self.position.offset.load(Ordering::Relaxed),
                 sha256: hexadecimal(&digest),
             });

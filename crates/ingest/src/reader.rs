@@ -216,10 +216,10 @@ fn grow(buffer: &mut Vec<u8>, bytes: usize) {
 
 fn describe(error: ArchiveError, dump: &Dump, limits: &Limits, position: &Position) -> IngestError {
     let (index, offset) = position.get();
-    let part = dump.parts.get(index).map_or_else(String::new, |part| part.name.clone());
+    let part = dump.parts.get(index).map_or_else(String::new, |part| part.path.clone());
     let name = dump.name.clone();
     match error {
-        ArchiveError::Io(source) => IngestError::Io(source),
+        ArchiveError::Io(source) => IngestError::from_read(source),
         ArchiveError::Truncated { what } => IngestError::Truncated { dump: name, what, part, offset },
         ArchiveError::Corrupt { what, source } => {
             IngestError::Corrupt { dump: name, what, part, offset, source }

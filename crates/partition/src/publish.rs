@@ -4,9 +4,13 @@
 //! directory takes the target's name in one step of the file system. So a reader finds the old lake or the new one and
 //! never a part of either, and a build that fails or is killed changes nothing.
 //!
+//! In an object store, where nothing can be renamed, the manifest is what appears at once: see [`objects`].
+//!
 //! A staging directory is locked (`flock`) as long as its process lives. The lock, not the process id in its name,
 //! tells the leavings of a dead process from the work of a live one: ids are used again, and those of a container mean
 //! nothing outside it.
+
+pub mod objects;
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -14,6 +18,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use flowlake_store::{LakeStore, Location, StoreError};
 use fs_err as fs;
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
@@ -21,6 +26,8 @@ use rustix::io::Errno;
 use crate::layout::{DATA_DIRECTORY, REJECTED_DIRECTORY};
 use crate::manifest::{MANIFEST_FILE, Manifest, Source};
 use crate::read::read_manifest;
+
+pub use self::objects::ObjectStaging;
 
 /// What may be at the target of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,16 +43,16 @@ pub enum PublishMode {
 #[non_exhaustive]
 pub enum PublishError {
     /// There is a lake already, and it was not to be replaced.
-    #[error("{} already holds a lake", path.display())]
+    #[error("{target} already holds a lake")]
     TargetHoldsLake {
-        /// The target.
-        path: PathBuf,
+        /// Path or URL.
+        target: Location,
     },
     /// The target is a directory with other things in it. No mode replaces those.
-    #[error("{} is not empty and holds other things than a lake", path.display())]
+    #[error("{target} is not empty and holds other things than a lake")]
     TargetNotEmpty {
-        /// The target.
-        path: PathBuf,
+        /// Path or URL.
+        target: Location,
     },
     /// The target is a file.
     #[error("{} is not a directory", path.display())]
@@ -66,10 +73,27 @@ pub enum PublishError {
         path: PathBuf,
     },
     /// Something appeared at the target while the lake was built; it was left alone.
-    #[error("{} was written by somebody else meanwhile", path.display())]
+    #[error("{target} was written by somebody else meanwhile")]
     CommitConflict {
-        /// The target.
-        path: PathBuf,
+        /// Path or URL.
+        target: Location,
+    },
+    /// The object store refused, or cannot be reached.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An object that was there, so that it was not uploaded again or was uploaded already, is gone.
+    #[error("{url} was removed by somebody else meanwhile; nothing was published")]
+    Vanished {
+        /// The object.
+        url: String,
+    },
+    /// The store does not say whether it has written the manifest.
+    #[error("whether the lake at {target} was published is not known: the store does not answer")]
+    Unclear {
+        /// Path or URL.
+        target: Location,
+        /// What it said last.
+        source: StoreError,
     },
     /// The file system refused.
     #[error("cannot {action} {}", path.display())]
@@ -87,13 +111,125 @@ impl PublishError {
     /// Whether two builds met at one target, rather than storage having failed.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::CommitConflict { .. })
+        matches!(self, Self::CommitConflict { .. } | Self::Vanished { .. })
     }
 }
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PublishError {
     let path = path.to_owned();
     move |source| PublishError::Io { action, path, source }
+}
+
+/// What a build would find at its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// Nothing.
+    Empty,
+    /// A lake, which would be replaced.
+    Lake,
+    /// No lake, but what a build that did not end well left behind.
+    Leftovers {
+        /// How many.
+        objects: usize,
+    },
+}
+
+/// Looks at a target as a build does at its beginning, and writes nothing.
+///
+/// # Errors
+/// As for [`Publication::begin`], as far as that can be known without writing.
+pub fn look(target: &LakeStore, mode: PublishMode) -> Result<Target, PublishError> {
+    match target {
+        LakeStore::Directory(path) => Ok(match check_target(&resolve(path)?, mode)? {
+            Found::Nothing => Target::Empty,
+            Found::Lake => Target::Lake,
+        }),
+        LakeStore::Objects(store) => objects::look(store, mode),
+    }
+}
+
+/// The bytes of `manifest.json`.
+fn manifest_text(manifest: &Manifest) -> io::Result<Vec<u8>> {
+    let mut text = serde_json::to_vec_pretty(manifest)?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// A lake in the making, for whatever place. Dropped without [`Publication::publish`], it leaves nothing behind, as far as
+/// the place can still be reached.
+#[derive(Debug)]
+pub enum Publication {
+    /// In a directory of this machine.
+    Directory(Staging),
+    /// In an object store.
+    Objects(Box<ObjectStaging>),
+}
+
+impl Publication {
+    /// Prepares to publish at a place.
+    ///
+    /// # Errors
+    /// When `mode` does not allow what is there, or it cannot be written to.
+    pub fn begin(target: &LakeStore, mode: PublishMode) -> Result<Self, PublishError> {
+        match target {
+            LakeStore::Directory(path) => Staging::create(path, mode).map(Self::Directory),
+            LakeStore::Objects(store) => {
+                ObjectStaging::create(store, mode).map(|staging| Self::Objects(Box::new(staging)))
+            }
+        }
+    }
+
+    /// The directory of this machine in which the lake's files are made.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        match self {
+            Self::Directory(staging) => staging.root(),
+            Self::Objects(staging) => staging.root(),
+        }
+    }
+
+    /// Whether two builds for this place that meet are told apart by the place itself.
+    #[must_use]
+    pub fn decides_races(&self) -> bool {
+        match self {
+            Self::Directory(_) => true,
+            Self::Objects(staging) => staging.honours_conditions(),
+        }
+    }
+
+    /// Takes a file that is complete, by its path below the root.
+    ///
+    /// # Errors
+    /// When this or an earlier one cannot be brought to its place.
+    pub fn add(&self, path: &str, bytes: u64, sha256: &str) -> Result<(), PublishError> {
+        match self {
+            Self::Directory(_) => Ok(()),
+            Self::Objects(staging) => staging.add(path, bytes, sha256),
+        }
+    }
+
+    /// Makes the files that were added a lake, all at once. What could not be tidied up afterwards is in the answer.
+    ///
+    /// # Errors
+    /// As for [`Staging::publish`] and [`ObjectStaging::publish`].
+    pub fn publish(self, manifest: &Manifest) -> Result<Vec<StoreError>, PublishError> {
+        match self {
+            Self::Directory(staging) => staging.publish(manifest).map(|()| Vec::new()),
+            Self::Objects(staging) => staging.publish(manifest).map(|published| published.left),
+        }
+    }
+
+    /// Gives up. What could not be taken back is in the answer.
+    #[must_use]
+    pub fn abandon(self) -> Vec<StoreError> {
+        match self {
+            Self::Directory(staging) => {
+                drop(staging);
+                Vec::new()
+            }
+            Self::Objects(staging) => staging.abandon(),
+        }
+    }
 }
 
 /// A lake in the making, beside its target. Dropped without [`Staging::publish`], it leaves nothing behind.
@@ -144,9 +280,7 @@ impl Staging {
     /// system that the new name itself is durable can be missing with the new lake in place.
     pub fn publish(self, manifest: &Manifest) -> Result<(), PublishError> {
         let manifest_path = self.root.join(MANIFEST_FILE);
-        let mut text = serde_json::to_string_pretty(manifest)
-            .map_err(|error| io_error("write", &manifest_path)(error.into()))?;
-        text.push('\n');
+        let text = manifest_text(manifest).map_err(io_error("write", &manifest_path))?;
         fs::write(&manifest_path, text).map_err(io_error("write", &manifest_path))?;
         self.publish_files()
     }
@@ -179,7 +313,7 @@ impl Staging {
         // The target may have changed since the build began, and then no mode allows more than it did.
         let found = check_target(&self.target, self.mode).map_err(|error| match error {
             PublishError::Io { .. } => error,
-            _ => PublishError::CommitConflict { path: self.target.clone() },
+            _ => PublishError::CommitConflict { target: Location::Directory(self.target.clone()) },
         })?;
         let result = match found {
             // Renaming onto an empty directory replaces it; onto anything else it fails, so nobody can slip between.
@@ -192,7 +326,9 @@ impl Staging {
         result.map_err(|source| match source.kind() {
             io::ErrorKind::DirectoryNotEmpty
             | io::ErrorKind::AlreadyExists
-            | io::ErrorKind::NotADirectory => PublishError::CommitConflict { path: self.target.clone() },
+            | io::ErrorKind::NotADirectory => {
+                PublishError::CommitConflict { target: Location::Directory(self.target.clone()) }
+            }
             io::ErrorKind::ResourceBusy => PublishError::TargetIsMountPoint { path: self.target.clone() },
             _ => io_error("put what was made at", &self.target)(source),
         })
@@ -239,13 +375,15 @@ fn check_target(target: &Path, mode: PublishMode) -> Result<Found, PublishError>
     }
     if is_lake(target).map_err(look("list"))? {
         return match mode {
-            PublishMode::Fresh => Err(PublishError::TargetHoldsLake { path: target.to_owned() }),
+            PublishMode::Fresh => {
+                Err(PublishError::TargetHoldsLake { target: Location::Directory(target.to_owned()) })
+            }
             PublishMode::Replace => Ok(Found::Lake),
         };
     }
     match fs::read_dir(target).map_err(look("list"))?.next() {
         None => Ok(Found::Nothing),
-        Some(_) => Err(PublishError::TargetNotEmpty { path: target.to_owned() }),
+        Some(_) => Err(PublishError::TargetNotEmpty { target: Location::Directory(target.to_owned()) }),
     }
 }
 
@@ -262,7 +400,7 @@ fn is_lake(target: &Path) -> io::Result<bool> {
             return Ok(false);
         }
     }
-    let Ok(manifest) = read_manifest(target) else {
+    let Ok(manifest) = read_manifest(&LakeStore::Directory(target.to_owned())) else {
         return Ok(false);
     };
     let rejected = manifest.sources.iter().filter_map(Source::rejected_path);

@@ -3,10 +3,7 @@
 //! Whatever opens a lake begins here, so here is decided what counts as one, and what happens when a newer tool wrote
 //! it: the version is looked at before anything else, since everything else may have changed with it.
 
-use std::io;
-use std::path::{Path, PathBuf};
-
-use fs_err as fs;
+use flowlake_store::{LakeStore, StoreError};
 use serde::Deserialize;
 
 use crate::manifest::{FORMAT_VERSION, MANIFEST_FILE, Manifest};
@@ -15,36 +12,30 @@ use crate::manifest::{FORMAT_VERSION, MANIFEST_FILE, Manifest};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The directory has no manifest, or does not exist.
-    #[error("{} is not a lake: it has no {MANIFEST_FILE}", path.display())]
+    /// The place has no manifest, or does not exist.
+    #[error("{place} is not a lake: it has no {MANIFEST_FILE}")]
     NotALake {
-        /// The directory.
-        path: PathBuf,
+        /// Path or URL.
+        place: String,
     },
-    /// The manifest exists but cannot be read.
-    #[error("cannot read {}", path.display())]
-    Io {
-        /// The manifest.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// The manifest exists but cannot be read, or the store cannot be asked for it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A newer tool wrote it.
     #[error(
-        "{} has format version {found}; this version of flowlake reads up to {FORMAT_VERSION}: a newer one is needed",
-        path.display()
+        "{name} has format version {found}; this version of flowlake reads up to {FORMAT_VERSION}: a newer one is needed"
     )]
     NewerFormat {
-        /// The manifest.
-        path: PathBuf,
+        /// Path or URL of the manifest.
+        name: String,
         /// Its format version.
         found: u32,
     },
     /// Not JSON, or not a manifest's JSON.
-    #[error("{} line {line}, column {column}: not a manifest", path.display())]
+    #[error("{name} line {line}, column {column}: not a manifest")]
     Malformed {
-        /// The manifest.
-        path: PathBuf,
+        /// Path or URL of the manifest.
+        name: String,
         /// Line, from 1.
         line: usize,
         /// Column, from 1.
@@ -60,36 +51,45 @@ struct Version {
     format_version: u32,
 }
 
-/// Reads the manifest of the lake at `lake`.
+/// Reads the manifest of a lake.
 ///
 /// # Errors
 /// When there is none, it cannot be read, a newer tool wrote it, or it is damaged.
-pub fn read_manifest(lake: &Path) -> Result<Manifest, ReadError> {
-    let path = lake.join(MANIFEST_FILE);
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Err(ReadError::NotALake { path: lake.to_owned() });
-        }
-        Err(source) => return Err(ReadError::Io { path, source }),
-    };
+pub fn read_manifest(lake: &LakeStore) -> Result<Manifest, ReadError> {
+    match lake.read(MANIFEST_FILE)? {
+        None => Err(ReadError::NotALake { place: lake.name("") }),
+        Some(text) => parse_manifest(&text, &lake.name(MANIFEST_FILE)),
+    }
+}
+
+/// Understands the text of a manifest; `name` is for errors.
+///
+/// # Errors
+/// When a newer tool wrote it, or it is damaged.
+pub fn parse_manifest(text: &[u8], name: &str) -> Result<Manifest, ReadError> {
     let malformed = |source: serde_json::Error| ReadError::Malformed {
-        path: path.clone(),
+        name: name.to_owned(),
         line: source.line(),
         column: source.column(),
         source,
     };
-    let Version { format_version } = serde_json::from_slice(&text).map_err(malformed)?;
+    let Version { format_version } = serde_json::from_slice(text).map_err(malformed)?;
     if format_version > FORMAT_VERSION {
-        return Err(ReadError::NewerFormat { path, found: format_version });
+        return Err(ReadError::NewerFormat { name: name.to_owned(), found: format_version });
     }
-    serde_json::from_slice(&text).map_err(malformed)
+    serde_json::from_slice(text).map_err(malformed)
 }
 
 #[cfg(test)]
 mod tests {
+    use fs_err as fs;
+
     use super::*;
     use crate::testing;
+
+    fn store(directory: &std::path::Path) -> LakeStore {
+        LakeStore::Directory(directory.to_owned())
+    }
 
     #[test]
     fn a_manifest_reads_as_it_was_written() {
@@ -97,17 +97,20 @@ mod tests {
         let manifest = testing::manifest(vec![]);
         let text = serde_json::to_string_pretty(&manifest).expect("JSON");
         fs::write(lake.path().join(MANIFEST_FILE), &text).expect("it is written");
-        assert_eq!(read_manifest(lake.path()).expect("it reads"), manifest);
+        assert_eq!(read_manifest(&store(lake.path())).expect("it reads"), manifest);
     }
 
     #[test]
     fn what_is_no_lake_is_said_to_be_none() {
         let lake = tempfile::tempdir().expect("a directory");
-        assert!(matches!(read_manifest(lake.path()), Err(ReadError::NotALake { .. })));
-        assert!(matches!(read_manifest(&lake.path().join("missing")), Err(ReadError::NotALake { .. })));
+        assert!(matches!(read_manifest(&store(lake.path())), Err(ReadError::NotALake { .. })));
+        assert!(matches!(
+            read_manifest(&store(&lake.path().join("missing"))),
+            Err(ReadError::NotALake { .. })
+        ));
         let file = lake.path().join("file");
         fs::write(&file, "").expect("it is written");
-        assert!(matches!(read_manifest(&file), Err(ReadError::NotALake { .. })));
+        assert!(matches!(read_manifest(&store(&file)), Err(ReadError::NotALake { .. })));
     }
 
     #[test]
@@ -115,7 +118,7 @@ mod tests {
         let lake = tempfile::tempdir().expect("a directory");
         let read = |text: &str| {
             fs::write(lake.path().join(MANIFEST_FILE), text).expect("it is written");
-            read_manifest(lake.path()).expect_err("refused")
+            read_manifest(&store(lake.path())).expect_err("refused")
         };
         let newer = read(r#"{"formatVersion": 2, "files": "elsewhere"}"#);
         assert!(matches!(newer, ReadError::NewerFormat { found: 2, .. }), "{newer:?}");

@@ -3,13 +3,11 @@
 //! Polars can read Parquet itself, but that feature brings its streaming engine and an HTTP stack into every build. What
 //! this program asks of a lake needs a few columns of the files a manifest lists, and the `parquet` crate is here anyway.
 
-use std::path::{Path, PathBuf};
-
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType as ArrowType;
-use fs_err as fs;
+use flowlake_store::{LakeStore, StoreError};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
@@ -24,22 +22,28 @@ use crate::manifest::DataFile;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RowsError {
-    /// The file cannot be opened; the source names it.
-    #[error("cannot open a data file")]
-    Open(#[source] std::io::Error),
+    /// The file cannot be opened or fetched.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file is not there.
+    #[error("{name} is not there, but the manifest lists it")]
+    Missing {
+        /// Path or URL.
+        name: String,
+    },
     /// The file is no Parquet, or is damaged.
-    #[error("cannot read {}", path.display())]
+    #[error("cannot read {name}")]
     Parquet {
-        /// The file.
-        path: PathBuf,
+        /// Path or URL of the file.
+        name: String,
         /// Why.
         source: ParquetError,
     },
     /// The columns do not make a frame.
-    #[error("cannot make a frame of {}", path.display())]
+    #[error("cannot make a frame of {name}")]
     Frame {
-        /// The file.
-        path: PathBuf,
+        /// Path or URL of the file.
+        name: String,
         /// Why.
         source: PolarsError,
     },
@@ -50,11 +54,12 @@ pub enum RowsError {
 ///
 /// # Errors
 /// [`RowsError`] naming the file.
-pub fn read_rows(lake: &Path, file: &DataFile, columns: &[&str]) -> Result<DataFrame, RowsError> {
-    let path = lake.join(&file.path);
-    let parquet = |source| RowsError::Parquet { path: path.clone(), source };
-    let frame = |source| RowsError::Frame { path: path.clone(), source };
-    let opened = fs::File::open(&path).map_err(RowsError::Open)?.into_file();
+pub fn read_rows(lake: &LakeStore, file: &DataFile, columns: &[&str]) -> Result<DataFrame, RowsError> {
+    let name = lake.name(&file.path);
+    let parquet = |source| RowsError::Parquet { name: name.clone(), source };
+    let frame = |source| RowsError::Frame { name: name.clone(), source };
+    let entry = lake.entry(&file.path)?.ok_or_else(|| RowsError::Missing { name: name.clone() })?;
+    let opened = lake.fetch(&entry)?;
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(opened, options).map_err(parquet)?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());

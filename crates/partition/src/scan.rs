@@ -4,12 +4,9 @@
 //! to compare with. So this is the last place where a damaged, exchanged or cut-off data file can be noticed, and it is
 //! noticed here. One block is in memory at a time, however large the file is.
 
-use std::io;
-use std::path::{Path, PathBuf};
-
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use fs_err as fs;
+use flowlake_store::{LakeStore, StoreError};
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
@@ -37,40 +34,46 @@ pub enum ScanError {
         /// What the entry says.
         expected: String,
     },
-    /// The file cannot be opened; the source names it.
-    #[error("cannot open a data file")]
-    Open(#[source] io::Error),
+    /// The file cannot be opened or fetched.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file is not there.
+    #[error("{name} is not there, but the manifest lists it")]
+    Missing {
+        /// Path or URL.
+        name: String,
+    },
     /// The file is no Parquet, is damaged, or has other columns than the manifest says.
-    #[error("cannot read {}", path.display())]
+    #[error("cannot read {name}")]
     Parquet {
-        /// The file.
-        path: PathBuf,
+        /// Path or URL of the file.
+        name: String,
         /// Why.
         source: ParquetError,
     },
     /// A column has another type than the manifest says.
-    #[error("cannot read {}", path.display())]
+    #[error("cannot read {name}")]
     Column {
-        /// The file.
-        path: PathBuf,
+        /// Path or URL of the file.
+        name: String,
         /// Why.
         source: DigestError,
     },
     /// It has another number of rows.
-    #[error("{} has {found} rows, but the manifest says {expected}", path.display())]
+    #[error("{name} has {found} rows, but the manifest says {expected}")]
     Rows {
-        /// The file.
-        path: PathBuf,
+        /// Path or URL of the file.
+        name: String,
         /// Rows its entry has.
         expected: u64,
         /// Rows it has.
         found: u64,
     },
     /// It has as many rows, but others.
-    #[error("{} holds other rows than the manifest says: their content digest differs", path.display())]
+    #[error("{name} holds other rows than the manifest says: their content digest differs")]
     ContentDigest {
-        /// The file.
-        path: PathBuf,
+        /// Path or URL of the file.
+        name: String,
     },
 }
 
@@ -80,7 +83,7 @@ pub enum ScanError {
 /// An error ends the iteration. Only an iteration that ended *without* an error has given the rows that the manifest lists:
 /// their number and their content digest are compared after the last batch.
 pub struct DataFileRows {
-    path: PathBuf,
+    name: String,
     columns: Vec<Column>,
     reader: ParquetRecordBatchReader,
     expected_rows: u64,
@@ -95,11 +98,12 @@ impl DataFileRows {
     ///
     /// # Errors
     /// [`ScanError`] when the entry's path is none, or the file is not there, or not a Parquet file with these columns.
-    pub fn open(lake: &Path, columns: &[Column], entry: &DataFile) -> Result<Self, ScanError> {
+    pub fn open(lake: &LakeStore, columns: &[Column], entry: &DataFile) -> Result<Self, ScanError> {
         check_path(entry)?;
-        let path = lake.join(&entry.path);
-        let parquet = |source| ScanError::Parquet { path: path.clone(), source };
-        let file = fs::File::open(&path).map_err(ScanError::Open)?.into_file();
+        let name = lake.name(&entry.path);
+        let parquet = |source| ScanError::Parquet { name: name.clone(), source };
+        let found = lake.entry(&entry.path)?.ok_or_else(|| ScanError::Missing { name: name.clone() })?;
+        let file = lake.fetch(&found)?;
         // The types that count are Parquet's own, which every engine sees.
         let options =
             ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_schema(arrow_schema_of(columns));
@@ -107,7 +111,7 @@ impl DataFileRows {
             .and_then(|builder| builder.with_batch_size(BLOCK_ROWS).build())
             .map_err(parquet)?;
         Ok(Self {
-            path,
+            name,
             columns: columns.to_vec(),
             reader,
             expected_rows: entry.rows,
@@ -125,7 +129,7 @@ impl DataFileRows {
         for (column, values) in self.columns.iter().zip(batch.columns()) {
             digests
                 .column(&column.name, column.data_type, values)
-                .map_err(|source| ScanError::Column { path: self.path.clone(), source })?;
+                .map_err(|source| ScanError::Column { name: self.name.clone(), source })?;
         }
         self.content.push(rows, &digests.finish());
         self.rows += rows as u64;
@@ -135,13 +139,13 @@ impl DataFileRows {
     fn check_end(&mut self) -> Result<(), ScanError> {
         if self.rows != self.expected_rows {
             return Err(ScanError::Rows {
-                path: self.path.clone(),
+                name: self.name.clone(),
                 expected: self.expected_rows,
                 found: self.rows,
             });
         }
         if std::mem::take(&mut self.content).finish() != self.expected_digest {
-            return Err(ScanError::ContentDigest { path: self.path.clone() });
+            return Err(ScanError::ContentDigest { name: self.name.clone() });
         }
         Ok(())
     }
@@ -153,7 +157,7 @@ impl DataFileRows {
                 Ok(Some(batch))
             }
             Some(Err(error)) => {
-                Err(ScanError::Parquet { path: self.path.clone(), source: ParquetError::from(error) })
+                Err(ScanError::Parquet { name: self.name.clone(), source: ParquetError::from(error) })
             }
             None => self.check_end().map(|()| None),
         }
@@ -221,14 +225,18 @@ mod tests {
         manifest: &Manifest,
         entry: &DataFile,
     ) -> Result<usize, ScanError> {
-        let rows = DataFileRows::open(&directory.path().join("lake"), &manifest.schema.columns, entry)?;
+        let rows = DataFileRows::open(
+            &LakeStore::Directory(directory.path().join("lake")),
+            &manifest.schema.columns,
+            entry,
+        )?;
         rows.map(|batch| batch.map(|batch| batch.num_rows())).sum()
     }
 
     #[test]
     fn all_rows_come_in_blocks_and_are_those_of_the_manifest() {
         let (directory, manifest) = lake();
-        let lake = directory.path().join("lake");
+        let lake = LakeStore::Directory(directory.path().join("lake"));
         let mut rows = 0;
         for entry in &manifest.files {
             for batch in DataFileRows::open(&lake, &manifest.schema.columns, entry).expect("it opens") {
@@ -256,7 +264,7 @@ mod tests {
     fn an_error_is_the_last_that_is_heard_of_a_file() {
         let (directory, manifest) = lake();
         let entry = DataFile { content_digest: "0".repeat(64), ..manifest.files[0].clone() };
-        let lake = directory.path().join("lake");
+        let lake = LakeStore::Directory(directory.path().join("lake"));
         let mut rows = DataFileRows::open(&lake, &manifest.schema.columns, &entry).expect("it opens");
         assert!(rows.by_ref().any(|batch| batch.is_err()));
         assert!(rows.next().is_none());

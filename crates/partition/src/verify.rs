@@ -6,17 +6,16 @@
 
 mod accounting;
 mod data_file;
+mod kept_digests;
 mod profiles;
 mod rejected;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use fs_err as fs;
+use flowlake_store::{Entry, EntryKind, LakeStore, StoreError};
 use serde::Serialize;
 
 use crate::layout::DATA_DIRECTORY;
@@ -27,7 +26,7 @@ use crate::read::{ReadError, read_manifest};
 /// How thoroughly to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VerifyOptions {
-    /// Only names, sizes and sums: no file is read.
+    /// Only names, sizes and sums, and the digests that an object store keeps: no file is read.
     pub quick: bool,
     /// Files checked at the same time, at least 1.
     pub jobs: usize,
@@ -44,21 +43,16 @@ impl Default for VerifyOptions {
 #[non_exhaustive]
 pub enum VerifyError {
     /// Its manifest cannot be read.
-    #[error("cannot verify {}", path.display())]
+    #[error("cannot verify {place}")]
     Manifest {
-        /// The lake.
-        path: PathBuf,
+        /// Path or URL of the lake.
+        place: String,
         /// Why.
         source: ReadError,
     },
-    /// Its directories cannot be listed.
-    #[error("cannot list {}", path.display())]
-    List {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// What is there cannot be listed, or the store cannot be asked about it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// What a check found. Written as JSON by `flowlake verify --json`.
@@ -71,6 +65,8 @@ pub struct VerifyReport {
     pub bytes_checked: u64,
     /// Rows read back; when quick, 0.
     pub rows_checked: u64,
+    /// When quick, files whose digest the store keeps and was compared.
+    pub digests_compared: u64,
     /// Everything that is not as the manifest says, ordered by path, then kind.
     pub differences: Vec<Difference>,
 }
@@ -86,6 +82,7 @@ impl VerifyReport {
         self.files_checked += other.files_checked;
         self.bytes_checked += other.bytes_checked;
         self.rows_checked += other.rows_checked;
+        self.digests_compared += other.digests_compared;
         self.differences.extend(other.differences);
     }
 
@@ -153,14 +150,19 @@ pub enum DifferenceKind {
 ///
 /// # Errors
 /// When there is no readable manifest, or directories cannot be listed. Anything else is in the report.
-pub fn verify(lake: &Path, options: VerifyOptions) -> Result<VerifyReport, VerifyError> {
+pub fn verify(lake: &LakeStore, options: VerifyOptions) -> Result<VerifyReport, VerifyError> {
     let manifest =
-        read_manifest(lake).map_err(|source| VerifyError::Manifest { path: lake.to_owned(), source })?;
+        read_manifest(lake).map_err(|source| VerifyError::Manifest { place: lake.name(""), source })?;
     let mut report = VerifyReport::default();
     accounting::check(&manifest, &mut report);
-    check_strays(lake, &manifest, &mut report)?;
+    let place = Place { lake, entries: check_strays(lake, &manifest, &mut report)?, quick: options.quick };
     for source in &manifest.sources {
-        rejected::check(lake, source, options.quick, &mut report);
+        rejected::check(&place, source, &mut report);
+    }
+    if options.quick
+        && let LakeStore::Objects(store) = lake
+    {
+        kept_digests::check(store, &manifest, &place.entries, &mut report)?;
     }
 
     let next = AtomicUsize::new(0);
@@ -168,8 +170,7 @@ pub fn verify(lake: &Path, options: VerifyOptions) -> Result<VerifyReport, Verif
         let mut part = VerifyReport::default();
         let mut profile = profiles::to_count(&manifest);
         while let Some(file) = manifest.files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let columns = &manifest.schema.columns;
-            data_file::check(lake, columns, file, options.quick, &mut part, profile.as_mut());
+            data_file::check(&place, &manifest.schema.columns, file, &mut part, profile.as_mut());
         }
         (part, profile)
     };
@@ -200,8 +201,21 @@ pub fn verify(lake: &Path, options: VerifyOptions) -> Result<VerifyReport, Verif
     Ok(report)
 }
 
-/// Looks for what is there and should not be. What should be and is not is found with each file.
-fn check_strays(lake: &Path, manifest: &Manifest, report: &mut VerifyReport) -> Result<(), VerifyError> {
+/// A lake and what is there.
+struct Place<'a> {
+    lake: &'a LakeStore,
+    /// By path.
+    entries: BTreeMap<String, Entry>,
+    quick: bool,
+}
+
+/// Looks for what is there and should not be; gives everything that is there. What should be and is not is found with each
+/// file.
+fn check_strays(
+    lake: &LakeStore,
+    manifest: &Manifest,
+    report: &mut VerifyReport,
+) -> Result<BTreeMap<String, Entry>, VerifyError> {
     let rejected: Vec<String> = manifest.sources.iter().filter_map(Source::rejected_path).collect();
     let mut files: BTreeSet<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
     files.insert(MANIFEST_FILE);
@@ -212,58 +226,21 @@ fn check_strays(lake: &Path, manifest: &Manifest, report: &mut VerifyReport) -> 
         directories.extend(file.match_indices('/').map(|(end, _)| &file[..end]));
     }
 
-    let mut found = BTreeMap::new();
-    list(lake, "", &directories, &mut found)?;
-    for (path, kind) in &found {
-        let expected = match kind {
-            Kind::Directory => directories.contains(path.as_str()),
+    let mut entries = BTreeMap::new();
+    // One difference for each directory that should not be there is enough.
+    for entry in lake.walk(&|directory| directories.contains(directory))? {
+        let expected = match entry.kind {
+            EntryKind::Directory => directories.contains(entry.path.as_str()),
             // A listed path that is no regular file is reported with the file.
-            Kind::File | Kind::Other => files.contains(path.as_str()),
+            EntryKind::File | EntryKind::Other => files.contains(entry.path.as_str()),
+            _ => false,
         };
         if !expected {
-            report.add(path, DifferenceKind::Stray, "the manifest does not list it");
+            report.add(&entry.path, DifferenceKind::Stray, "the manifest does not list it");
         }
+        entries.insert(entry.path.clone(), entry);
     }
-    Ok(())
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    File,
-    Directory,
-    /// A symbolic link, a socket and the like. Links are not followed.
-    Other,
-}
-
-/// Everything below `lake/below` by its path from the root. Does not look into directories that should not be there:
-/// one difference for each is enough.
-fn list(
-    lake: &Path,
-    below: &str,
-    expected: &BTreeSet<&str>,
-    found: &mut BTreeMap<String, Kind>,
-) -> Result<(), VerifyError> {
-    let directory = lake.join(below);
-    let failed = |source| VerifyError::List { path: directory.clone(), source };
-    for entry in fs::read_dir(&directory).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name();
-        let path = if below.is_empty() {
-            name.to_string_lossy().into_owned()
-        } else {
-            format!("{below}/{}", name.to_string_lossy())
-        };
-        let file_type = entry.file_type().map_err(failed)?;
-        if file_type.is_dir() {
-            if name.to_str().is_some() && expected.contains(path.as_str()) {
-                list(lake, &path, expected, found)?;
-            }
-            found.insert(path, Kind::Directory);
-        } else {
-            found.insert(path, if file_type.is_file() { Kind::File } else { Kind::Other });
-        }
-    }
-    Ok(())
+    Ok(entries)
 }
 
 #[cfg(test)]

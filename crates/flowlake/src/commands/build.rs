@@ -2,24 +2,27 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytesize::ByteSize;
 use flowlake_ingest::Catalogue;
 use flowlake_partition::manifest::{Manifest, Selection, Warning};
-use flowlake_partition::publish::{PublishMode, Staging};
+use flowlake_partition::publish::{Publication, PublishMode};
 use flowlake_partition::table::TableSchema;
 use flowlake_partition::writer::WriterOptions;
-use flowlake_transform::{FLOW_START, FLOW_START_HELPER, OutputType, Recipe, Role, Transformer};
+use flowlake_store::LakeStore;
+use flowlake_transform::{
+    FLOW_START, FLOW_START_HELPER, OutputColumn, OutputType, Recipe, Role, Transformer,
+};
 
 use crate::cli::{BuildArgs, ProgressMode, threads};
 use crate::exit::{Exit, Failure};
 use crate::instant::Instant;
 use crate::pipeline::memory::MemoryPlan;
-use crate::pipeline::plan::plan;
+use crate::pipeline::plan::{Plan, plan};
 use crate::pipeline::{commit, pool};
+use crate::places::open;
 use crate::progress::Progress;
 use crate::{resources, table};
 
@@ -27,8 +30,8 @@ use crate::{resources, table};
 pub(crate) struct Request<'a> {
     pub(crate) catalogue: &'a Catalogue,
     pub(crate) recipe: &'a Recipe,
-    pub(crate) input: &'a Path,
-    pub(crate) output: &'a Path,
+    pub(crate) input: &'a LakeStore,
+    pub(crate) output: &'a LakeStore,
     /// What of the input to build.
     pub(crate) selection: &'a Selection,
     pub(crate) jobs: usize,
@@ -42,19 +45,24 @@ pub(crate) fn run(args: &BuildArgs) -> Result<Exit, Failure> {
     let catalogue = resources::catalogue(&args.config)?;
     let mut recipe = resources::recipe(&args.recipe)?;
     let selection = selection(args, &mut recipe)?;
-    let summary = build(&Request {
+    let (input, output) = (open(&args.input, Exit::Input)?, open(&args.output, Exit::Output)?);
+    let request = Request {
         catalogue: &catalogue,
         recipe: &recipe,
-        input: &args.input,
-        output: &args.output,
+        input: &input,
+        output: &output,
         selection: &selection,
         jobs: threads(args.jobs),
         memory_limit: args.memory_limit,
         mode: if args.replace { PublishMode::Replace } else { PublishMode::Fresh },
         strict: args.strict,
         progress: args.progress,
-    })?;
-    summary.print(&args.output)?;
+    };
+    if args.dry_run {
+        super::dry_run::run(&request)?;
+    } else {
+        build(&request)?.print(&args.output.to_string())?;
+    }
     Ok(Exit::Success)
 }
 
@@ -108,7 +116,41 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
         return Err(failure);
     }
 
-    let staging = Staging::create(request.output, request.mode)?;
+    let publication = Publication::begin(request.output, request.mode)?;
+    if !publication.decides_races() {
+        warn(&format!(
+            "{} does not honour conditional writes: of two builds that publish there at the same time the store would keep \
+             the last one; flowlake guards against its own kind only, see docs/object-stores.md",
+            request.output.name("")
+        ));
+    }
+    let built = run_plan(request, &plan, &columns, table, &publication, memory, interrupted);
+    let (manifest, progress) = match built {
+        Ok(built) => built,
+        Err(failure) => {
+            for left in publication.abandon() {
+                warn(&format!("{left}: {}", left.source));
+            }
+            return Err(failure);
+        }
+    };
+    for left in publication.publish(&manifest)? {
+        warn(&format!("the lake is published, but {left}: {}", left.source));
+    }
+    Ok(Summary { manifest, json_bytes: progress.bytes_decompressed(), seconds: progress.seconds() })
+}
+
+/// Runs the tasks of a plan and puts together the manifest of what they made; publishes nothing.
+fn run_plan(
+    request: &Request<'_>,
+    plan: &Plan,
+    columns: &[OutputColumn],
+    table: TableSchema,
+    publication: &Publication,
+    memory: MemoryPlan,
+    interrupted: &'static AtomicBool,
+) -> Result<(Manifest, Progress), Failure> {
+    let (recipe, selection) = (request.recipe, request.selection);
     let bytes = plan.tasks.iter().map(|task| task.dump.bytes()).sum();
     let progress = Progress::new(request.progress, plan.tasks.len(), bytes);
     let writer = WriterOptions {
@@ -134,7 +176,7 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
             recipe,
             table: Arc::new(table),
             writer,
-            root: staging.root(),
+            publication,
             jobs: request.jobs,
             memory,
             interrupted,
@@ -145,7 +187,7 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
     progress.clear();
     let fragments = fragments?;
     commit::check_rejected(request.catalogue, &fragments)?;
-    let manifest = commit::merge(request.catalogue, recipe, selection, &columns, &fragments, &plan.warnings);
+    let manifest = commit::merge(request.catalogue, recipe, selection, columns, &fragments, &plan.warnings);
     commit::check_accounting(&manifest)?;
     let found: Vec<Warning> =
         manifest.warnings.iter().filter(|warning| !plan.warnings.contains(warning)).cloned().collect();
@@ -158,13 +200,12 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
     if interrupted.load(Ordering::Relaxed) {
         return Err(Failure::interrupted());
     }
-    staging.publish(&manifest)?;
-    Ok(Summary { manifest, json_bytes: progress.bytes_decompressed(), seconds: progress.seconds() })
+    Ok((manifest, progress))
 }
 
 impl Summary {
     /// The table at the end.
-    pub(crate) fn print(&self, output: &Path) -> Result<(), Failure> {
+    pub(crate) fn print(&self, lake: &str) -> Result<(), Failure> {
         let accounting = &self.manifest.row_accounting;
         let totals = &self.manifest.totals;
         let removed: u64 = accounting.removed.iter().map(|rule| rule.rows).sum();
@@ -189,14 +230,18 @@ impl Summary {
         if !self.manifest.warnings.is_empty() {
             rows.push(vec!["warnings".to_owned(), table::count(self.manifest.warnings.len() as u64)]);
         }
-        let lake = output.display().to_string();
-        writeln!(io::stdout().lock(), "{}", table::table(&["lake", &lake], 1, rows))?;
+        writeln!(io::stdout().lock(), "{}", table::table(&["lake", lake], 1, rows))?;
         Ok(())
     }
 }
 
+/// Shows a warning that is about this run and nothing that stays.
+fn warn(message: &str) {
+    let _ = writeln!(io::stderr().lock(), "warning: {message}");
+}
+
 /// Shows warnings. They are in the manifest too: that nobody can see them here is no reason to stop.
-fn show_warnings(warnings: &[Warning]) {
+pub(crate) fn show_warnings(warnings: &[Warning]) {
     let mut stderr = io::stderr().lock();
     for warning in warnings {
         let _ = writeln!(stderr, "warning: {}", warning.message);

@@ -1,7 +1,6 @@
 //! `flowlake demo`: the whole way once, without any input.
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use flowlake_ingest::Catalogue;
 use flowlake_partition::manifest::Selection;
@@ -10,6 +9,7 @@ use flowlake_partition::read::read_manifest;
 use flowlake_partition::rows::read_rows;
 use flowlake_partition::verify::{VerifyOptions, verify};
 use flowlake_sample::SampleOptions;
+use flowlake_store::LakeStore;
 use polars::prelude::{
     DataFrame, IntoLazy, PolarsResult, SortMultipleOptions, UnionArgs, col, concat, len, lit,
 };
@@ -42,11 +42,12 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let config = dumps.join("catalogue.toml");
     let catalogue = Catalogue::read(&config)?;
     let recipe = resources::recipe("flows")?;
+    let store = LakeStore::Directory(lake.clone());
     let summary = build(&Request {
         catalogue: &catalogue,
         recipe: &recipe,
-        input: &dumps,
-        output: &lake,
+        input: &LakeStore::Directory(dumps.clone()),
+        output: &store,
         selection: &Selection::default(),
         jobs,
         memory_limit: None,
@@ -54,17 +55,17 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
         strict: true,
         progress: ProgressMode::None,
     })?;
-    summary.print(&lake)?;
+    summary.print(&lake.display().to_string())?;
 
     say("\n3. Every byte checked against the manifest\n")?;
-    let report = verify(&lake, VerifyOptions { quick: false, jobs })?;
+    let report = verify(&store, VerifyOptions { quick: false, jobs })?;
     super::verify::print(&mut io::stdout().lock(), &report, false)?;
     if !report.is_clean() {
         return Ok(Exit::Differences);
     }
 
     say("\n4. A first query: what each class of device does\n")?;
-    let answer = first_query(&lake)?;
+    let answer = first_query(&store)?;
     say(&print_frame(&answer).map_err(|error| Failure::new(Exit::Input, error))?)?;
 
     let lake = lake.display();
@@ -79,7 +80,7 @@ const QUERIED: [&str; 5] =
     ["deviceName", "serviceType", "octetTotalCount", "reverseOctetTotalCount", "reversePacketTotalCount"];
 
 /// Flows, bytes and the share of unanswered flows by device class.
-fn first_query(lake: &Path) -> Result<DataFrame, Failure> {
+fn first_query(lake: &LakeStore) -> Result<DataFrame, Failure> {
     let manifest = read_manifest(lake)?;
     let mut flows = Vec::with_capacity(manifest.files.len());
     for file in &manifest.files {

@@ -11,25 +11,30 @@ use flowlake_export::{
 use flowlake_partition::manifest::Dataset;
 use flowlake_partition::publish::{PublishError, PublishMode, Staging};
 use flowlake_partition::read::read_manifest;
+use flowlake_store::LakeStore;
 
 use super::build::interruption;
 use crate::cli::{ExportArgs, ExportCompression, ExportFormat, threads};
 use crate::exit::{Exit, Failure};
+use crate::places::open;
 use crate::table;
 
 pub(crate) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let begun = Instant::now();
     let interrupted = interruption()?;
     let encoding = Encoding::new(format(args.format), compression(args.compression))?;
-    let manifest = read_manifest(&args.lake)?;
+    let lake = open(&args.lake, Exit::Input)?;
+    let manifest = read_manifest(&lake)?;
     let selection =
         Selection { classes: args.class.clone(), months: args.month.clone(), devices: args.device.clone() };
     let files = select(&manifest, &selection)?;
-    refuse_inside_lake(&args.lake, &args.output)?;
+    if let LakeStore::Directory(lake) = &lake {
+        refuse_inside_lake(lake, &args.output)?;
+    }
 
     let staging = Staging::create(&args.output, PublishMode::Fresh).map_err(refused)?;
     let options = ExportOptions { encoding, jobs: threads(args.jobs) };
-    let written = export(&args.lake, &manifest, &files, options, staging.root(), interrupted)?;
+    let written = export(&lake, &manifest, &files, options, staging.root(), interrupted)?;
     if interrupted.load(Ordering::Relaxed) {
         return Err(ExportError::Interrupted.into());
     }
@@ -72,8 +77,8 @@ fn refuse_inside_lake(lake: &Path, output: &Path) -> Result<(), Failure> {
 /// To an export a lake at its place is like any other directory that is not empty: it never replaces anything.
 fn refused(error: PublishError) -> Failure {
     match error {
-        PublishError::TargetHoldsLake { path } | PublishError::TargetNotEmpty { path } => {
-            Failure::message(Exit::Output, format!("{} is not empty", path.display()))
+        PublishError::TargetHoldsLake { target } | PublishError::TargetNotEmpty { target } => {
+            Failure::message(Exit::Output, format!("{target} is not empty"))
                 .hint("give an --output that is empty or does not exist")
         }
         PublishError::CommitConflict { .. } => {

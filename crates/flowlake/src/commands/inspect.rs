@@ -9,13 +9,14 @@ use flowlake_partition::table::type_name;
 
 use crate::cli::InspectArgs;
 use crate::exit::{Exit, Failure};
+use crate::places::open;
 use crate::table::{bytes, count, fraction, integer, table};
 
 /// Most frequent values of a text that a line shows.
 const SHOWN_VALUES: usize = 3;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<Exit, Failure> {
-    let manifest = read_manifest(&args.lake)?;
+    let manifest = read_manifest(&open(&args.lake, Exit::Input)?)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     if args.json {
         serde_json::to_writer_pretty(&mut out, &manifest).map_err(io::Error::from)?;

@@ -3,6 +3,7 @@
 pub(crate) mod build;
 pub(crate) mod demo;
 pub(crate) mod docs;
+pub(crate) mod dry_run;
 pub(crate) mod export;
 pub(crate) mod inspect;
 pub(crate) mod recipe;

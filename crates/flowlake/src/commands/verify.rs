@@ -6,10 +6,12 @@ use flowlake_partition::verify::{VerifyOptions, VerifyReport, verify};
 
 use crate::cli::{VerifyArgs, threads};
 use crate::exit::{Exit, Failure};
+use crate::places::open;
 use crate::table;
 
 pub(crate) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
-    let report = verify(&args.lake, VerifyOptions { quick: args.quick, jobs: threads(args.jobs) })?;
+    let lake = open(&args.lake, Exit::Input)?;
+    let report = verify(&lake, VerifyOptions { quick: args.quick, jobs: threads(args.jobs) })?;
     let mut out = io::stdout().lock();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &report).map_err(io::Error::from)?;

@@ -1,10 +1,10 @@
 //! The plan of a build: which dumps are read, for which devices, and what is odd about the input.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use flowlake_ingest::{Catalogue, Device, Discovery, Dump, IngestError, discover};
 use flowlake_partition::manifest::{Selection, Warning};
+use flowlake_store::{ErrorKind, LakeStore, StoreError};
 
 use crate::exit::{Exit, Failure};
 
@@ -25,7 +25,7 @@ pub(crate) struct Task {
 }
 
 /// Plans a build of the dumps in `input`, of all devices or of those asked for by name and class.
-pub(crate) fn plan(catalogue: &Catalogue, input: &Path, selection: &Selection) -> Result<Plan, Failure> {
+pub(crate) fn plan(catalogue: &Catalogue, input: &LakeStore, selection: &Selection) -> Result<Plan, Failure> {
     let Selection { devices, classes, .. } = selection;
     for name in devices {
         if !catalogue.devices.iter().any(|device| device.name == *name) {
@@ -54,7 +54,9 @@ pub(crate) fn plan(catalogue: &Catalogue, input: &Path, selection: &Selection) -
     }
     let Discovery { matched, without_device, without_dump, unused_files } = discover(input, &asked_for)
         .map_err(|error| match error {
-            IngestError::Io(_) => Failure::from(error).hint("--input is the directory that holds the dumps"),
+            IngestError::Store(StoreError { kind: ErrorKind::NotFound | ErrorKind::Other, .. }) => {
+                Failure::from(error).hint("--input is the directory or prefix that holds the dumps")
+            }
             _ => Failure::from(error),
         })?;
     let tasks: Vec<Task> = matched.into_iter().map(|(dump, device)| Task { dump, device }).collect();
@@ -85,7 +87,7 @@ pub(crate) fn plan(catalogue: &Catalogue, input: &Path, selection: &Selection) -
         });
     }
     if tasks.is_empty() {
-        let message = format!("no dump of a device of the catalogue is in {}", input.display());
+        let message = format!("no dump of a device of the catalogue is in {}", input.name(""));
         return Err(Failure::message(Exit::Input, message)
             .hint("dumps are matched to devices by file name: <archive>.tar.gz, .tar.gz00…, .json, .json.gz, .json.zst"));
     }

@@ -4,11 +4,11 @@
 //! large dump keeps all threads busy as well as many small ones do, and what is in memory is bounded by the chunks and row
 //! groups a lane may have in flight. A new dump is opened only when no open one has work.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use flowlake_ingest::{Catalogue, DumpReader};
+use flowlake_partition::publish::Publication;
 use flowlake_partition::table::TableSchema;
 use flowlake_partition::writer::WriterOptions;
 use flowlake_partition::{EncodedRowGroup, RowGroup};
@@ -27,8 +27,8 @@ pub(crate) struct Build<'a> {
     pub(crate) recipe: &'a Recipe,
     pub(crate) table: Arc<TableSchema>,
     pub(crate) writer: WriterOptions,
-    /// Where files are written.
-    pub(crate) root: &'a Path,
+    /// Where files are made, and who takes them when they are complete.
+    pub(crate) publication: &'a Publication,
     pub(crate) jobs: usize,
     pub(crate) memory: MemoryPlan,
     pub(crate) interrupted: &'static AtomicBool,
@@ -171,12 +171,12 @@ impl Pool<'_> {
             task,
             build.recipe,
             &build.catalogue.limits,
-            build.root,
+            build.publication.root(),
             &build.table,
             &build.writer,
         )?;
         build.progress.begin(i, &task.dump.name, task.dump.bytes());
-        let seen = self.stages[i].seen(build.root);
+        let seen = self.stages[i].seen(build.publication.root());
         self.lock().lanes[i] = Some(Lane::new(reader, sink, seen));
         Ok(())
     }
@@ -240,7 +240,9 @@ impl Pool<'_> {
                 let stored = groups.len();
                 let bytes: usize = groups.iter().map(EncodedRowGroup::memory_bytes).sum();
                 for group in groups {
-                    sink.store(group)?;
+                    for file in sink.store(group)? {
+                        self.build.publication.add(&file.path, file.bytes, &file.sha256)?;
+                    }
                 }
                 self.with_lane(i, |lane| {
                     lane.unstored -= stored;
@@ -258,7 +260,13 @@ impl Pool<'_> {
             Work::Finish(sink) => {
                 let reader = self.with_lane(i, |lane| lane.reader.take()).flatten();
                 let digests = reader.map(|reader| reader.digests().to_vec()).unwrap_or_default();
-                let fragment = sink.finish(digests)?;
+                let (fragment, rest) = sink.finish(digests)?;
+                for file in rest {
+                    self.build.publication.add(&file.path, file.bytes, &file.sha256)?;
+                }
+                if let Some(lines) = &fragment.rejected_lines {
+                    self.build.publication.add(&lines.path, lines.bytes, &lines.sha256)?;
+                }
                 self.build.progress.end(i, &fragment);
                 let mut state = self.lock();
                 state.fragments[i] = Some(fragment);

@@ -124,6 +124,8 @@ pub(crate) struct TaskSink {
     totals: Totals,
     limits: Limits,
     months: BTreeSet<Month>,
+    /// Paths of the complete files that were given out.
+    given_out: BTreeSet<String>,
 }
 
 /// Counts of a dump.
@@ -181,6 +183,7 @@ impl TaskSink {
             totals,
             limits: limits.clone(),
             months: BTreeSet::new(),
+            given_out: BTreeSet::new(),
         })
     }
 
@@ -253,9 +256,11 @@ impl TaskSink {
         Ok(self.writer.spill(room_bytes)?)
     }
 
-    pub(crate) fn store(&mut self, group: EncodedRowGroup) -> Result<(), Failure> {
-        self.writer.store(group)?;
-        Ok(())
+    /// Takes an encoded row group; gives the files that are complete now.
+    pub(crate) fn store(&mut self, group: EncodedRowGroup) -> Result<Vec<DataFile>, Failure> {
+        let complete = self.writer.store(group)?;
+        self.given_out.extend(complete.iter().map(|file| file.path.clone()));
+        Ok(complete)
     }
 
     /// Flows read so far, usable or not.
@@ -263,11 +268,12 @@ impl TaskSink {
         self.totals.records.flows + self.totals.rejected
     }
 
-    /// Closes the files.
-    pub(crate) fn finish(self, parts: Vec<PartDigest>) -> Result<Fragment, Failure> {
+    /// Closes the files; gives those too that were not complete before.
+    pub(crate) fn finish(self, parts: Vec<PartDigest>) -> Result<(Fragment, Vec<DataFile>), Failure> {
         let profile = self.writer.profile().clone();
         let files = self.writer.finish()?;
         let rejected_lines = self.rejected.finish()?;
-        Ok(Fragment { task: self.task, totals: self.totals, parts, files, rejected_lines, profile })
+        let rest = files.iter().filter(|file| !self.given_out.contains(&file.path)).cloned().collect();
+        Ok((Fragment { task: self.task, totals: self.totals, parts, files, rejected_lines, profile }, rest))
     }
 }

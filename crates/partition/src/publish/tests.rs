@@ -27,7 +27,7 @@ fn publish(target: &Path, mode: PublishMode, name: &str) -> Result<(), PublishEr
 }
 
 fn published(target: &Path) -> String {
-    read_manifest(target).expect("a lake").dataset.name
+    read_manifest(&LakeStore::Directory(target.to_owned())).expect("a lake").dataset.name
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn a_lake_appears_whole_and_alone() {
     let place = tempfile::tempdir().expect("a directory");
     let target = place.path().join("a/b/lake");
     let written = publish_lake(&target, 0, 100, PublishMode::Fresh);
-    assert_eq!(read_manifest(&target).expect("a lake"), written);
+    assert_eq!(read_manifest(&LakeStore::Directory(target.clone())).expect("a lake"), written);
     assert_eq!(names(&target), ["data", "manifest.json", "rejected"]);
     assert_eq!(names(&place.path().join("a/b")), ["lake"]);
     let text = fs::read_to_string(target.join(MANIFEST_FILE)).expect("a manifest");
@@ -115,7 +115,7 @@ fn a_lake_with_rejected_lines_of_somebody_else_is_not_replaced() {
         fs::write(&foreign, "x").expect("it is written");
         let refused = publish(&target, PublishMode::Replace, "new").expect_err("it is not ours");
         assert!(matches!(refused, PublishError::TargetNotEmpty { .. }), "{refused:?}");
-        assert_eq!(read_manifest(&target).expect("a lake"), written);
+        assert_eq!(read_manifest(&LakeStore::Directory(target.clone())).expect("a lake"), written);
         fs::remove_file(foreign).expect("it is removed");
         publish(&target, PublishMode::Replace, "new").expect("it is replaced");
         assert_eq!(published(&target), "new");
@@ -185,7 +185,7 @@ fn a_reader_always_finds_a_lake() {
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                read_manifest(&target).expect("the old lake or the new one");
+                read_manifest(&LakeStore::Directory(target.clone())).expect("the old lake or the new one");
             }
         });
         for round in 1..50 {

@@ -1,21 +1,21 @@
 //! Whether one data file is the one its entry describes.
 
-use std::io::{self, Read};
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
 use arrow_schema::{DataType, Field};
-use fs_err as fs;
+use flowlake_store::EntryKind;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
 use sha2::{Digest, Sha256};
 
-use super::{DifferenceKind, VerifyReport};
+use super::{DifferenceKind, Place, VerifyReport};
 use crate::digest::{BLOCK_ROWS, BlockDigests, ContentDigest, hex};
 use crate::layout::{DataPath, timestamp_text};
 use crate::manifest::{Column, ColumnType, DataFile};
@@ -27,10 +27,9 @@ const READ_BYTES: usize = 1024 * 1024;
 
 /// Checks a data file, and counts its rows. Stops at the first finding that makes the next ones meaningless.
 pub(super) fn check(
-    lake: &Path,
+    place: &Place<'_>,
     columns: &[Column],
     file: &DataFile,
-    quick: bool,
     report: &mut VerifyReport,
     profile: Option<&mut TableProfile>,
 ) {
@@ -38,26 +37,27 @@ pub(super) fn check(
     if !check_path(file, report) {
         return;
     }
-    let path = lake.join(&file.path);
-    let metadata = match fs::symlink_metadata(&path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return report.add(&file.path, DifferenceKind::Missing, "the manifest lists it");
-        }
-        Err(error) => return report.add(&file.path, DifferenceKind::Unreadable, error.to_string()),
+    let Some(entry) = place.entries.get(&file.path) else {
+        return report.add(&file.path, DifferenceKind::Missing, "the manifest lists it");
     };
-    if !metadata.is_file() {
+    if entry.kind != EntryKind::File {
         return report.add(&file.path, DifferenceKind::NotAFile, "it should be a regular file");
     }
-    let same_size = metadata.len() == file.bytes;
-    if !same_size {
-        differs(report, file, DifferenceKind::Size, "bytes", file.bytes, metadata.len());
+    if entry.bytes != file.bytes {
+        differs(report, file, DifferenceKind::Size, "bytes", file.bytes, entry.bytes);
     }
-    if quick {
-        report.bytes_checked += metadata.len();
+    if place.quick {
+        report.bytes_checked += entry.bytes;
         return;
     }
-    match sha256_of(&path, |_| {}) {
+    let unreadable = |report: &mut VerifyReport, error: &dyn std::fmt::Display| {
+        report.add(&file.path, DifferenceKind::Unreadable, error.to_string());
+    };
+    let opened = match place.lake.fetch(entry) {
+        Ok(opened) => opened,
+        Err(error) => return unreadable(report, &format!("{error}: {}", error.source)),
+    };
+    match sha256_of(&opened, |_| {}) {
         Ok((bytes, sha256)) => {
             report.bytes_checked += bytes;
             if sha256 != file.sha256 {
@@ -71,9 +71,9 @@ pub(super) fn check(
                 );
             }
         }
-        Err(error) => return report.add(&file.path, DifferenceKind::Unreadable, error.to_string()),
+        Err(error) => return unreadable(report, &error),
     }
-    if let Err(error) = check_rows(&path, columns, file, report, profile) {
+    if let Err(error) = check_rows(opened, columns, file, report, profile) {
         report.add(&file.path, DifferenceKind::Parquet, error.to_string());
     }
 }
@@ -118,8 +118,8 @@ fn check_path(file: &DataFile, report: &mut VerifyReport) -> bool {
 }
 
 /// Size and SHA-256 of a file; each piece of it goes to `also` as well.
-pub(super) fn sha256_of(path: &Path, mut also: impl FnMut(&[u8])) -> io::Result<(u64, String)> {
-    let mut file = fs::File::open(path)?;
+pub(super) fn sha256_of(mut file: &File, mut also: impl FnMut(&[u8])) -> io::Result<(u64, String)> {
+    file.seek(SeekFrom::Start(0))?;
     let mut buffer = vec![0; READ_BYTES];
     let mut sha256 = Sha256::new();
     let mut bytes = 0;
@@ -139,13 +139,12 @@ pub(super) fn sha256_of(path: &Path, mut also: impl FnMut(&[u8])) -> io::Result<
 
 /// Reads the rows back and compares them with the entry.
 fn check_rows(
-    path: &Path,
+    file: File,
     columns: &[Column],
     entry: &DataFile,
     report: &mut VerifyReport,
     mut profile: Option<&mut TableProfile>,
 ) -> Result<(), ParquetError> {
-    let file = fs::File::open(path)?.into_file();
     // The types that count are Parquet's own, which every engine sees.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let metadata = ArrowReaderMetadata::load(&file, options.clone())?;

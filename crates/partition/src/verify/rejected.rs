@@ -1,17 +1,14 @@
 //! Whether the rejected lines of a dump are there, and are those that its entry describes.
 
-use std::io;
-use std::path::Path;
-
-use fs_err as fs;
+use flowlake_store::EntryKind;
 
 use super::data_file::sha256_of;
-use super::{DifferenceKind, VerifyReport};
+use super::{DifferenceKind, Place, VerifyReport};
 use crate::layout::RejectedPath;
 use crate::manifest::{MANIFEST_FILE, Source};
 
 /// Checks the file of a dump's rejected lines. Manifests made before it was listed say no more than that it is there.
-pub(super) fn check(lake: &Path, source: &Source, quick: bool, report: &mut VerifyReport) {
+pub(super) fn check(place: &Place<'_>, source: &Source, report: &mut VerifyReport) {
     if source.rejected == 0 && source.rejected_lines.is_none() {
         return;
     }
@@ -31,27 +28,30 @@ pub(super) fn check(lake: &Path, source: &Source, quick: bool, report: &mut Veri
         return report.add(&lines.path, DifferenceKind::BadPath, detail);
     }
 
-    let path = lake.join(&expected);
-    let metadata = match fs::symlink_metadata(&path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return report.add(&expected, DifferenceKind::Missing, "it should hold the rejected lines");
-        }
-        Err(error) => return report.add(&expected, DifferenceKind::Unreadable, error.to_string()),
+    let Some(entry) = place.entries.get(&expected) else {
+        return report.add(&expected, DifferenceKind::Missing, "it should hold the rejected lines");
     };
-    if !metadata.is_file() {
+    if entry.kind != EntryKind::File {
         return report.add(&expected, DifferenceKind::NotAFile, "it should hold the rejected lines");
     }
     let Some(listed) = &source.rejected_lines else { return };
-    if metadata.len() != listed.bytes {
-        let detail = format!("bytes: expected {}, found {}", listed.bytes, metadata.len());
+    if entry.bytes != listed.bytes {
+        let detail = format!("bytes: expected {}, found {}", listed.bytes, entry.bytes);
         report.add(&expected, DifferenceKind::Size, detail);
     }
-    if quick {
+    if place.quick {
         return;
     }
+    let opened = match place.lake.fetch(entry) {
+        Ok(opened) => opened,
+        Err(error) => {
+            let detail = format!("{error}: {}", error.source);
+            return report.add(&expected, DifferenceKind::Unreadable, detail);
+        }
+    };
     let mut lines = 0;
-    let read = sha256_of(&path, |piece| lines += piece.iter().filter(|&&byte| byte == b'\n').count() as u64);
+    let read =
+        sha256_of(&opened, |piece| lines += piece.iter().filter(|&&byte| byte == b'\n').count() as u64);
     match read {
         Err(error) => report.add(&expected, DifferenceKind::Unreadable, error.to_string()),
         Ok((_, sha256)) if sha256 != listed.sha256 => {

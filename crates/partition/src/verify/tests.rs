@@ -1,6 +1,8 @@
 //! What verifying promises: a lake as built is clean, and whatever is changed in it is found and named.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
 
 use super::*;
 use crate::manifest::{DataFile, RejectedLines};
@@ -10,6 +12,10 @@ use crate::writer::WriterOptions;
 
 /// June has 86,400 of these rows: two files, the first of two row groups.
 const ROWS: usize = 100_000;
+
+fn directory(path: &Path) -> LakeStore {
+    LakeStore::Directory(path.to_owned())
+}
 
 struct Lake {
     root: PathBuf,
@@ -54,7 +60,7 @@ impl Lake {
     }
 
     fn verify(&self, quick: bool) -> VerifyReport {
-        verify(&self.root, VerifyOptions { quick, jobs: 2 }).expect("it can be checked")
+        verify(&directory(&self.root), VerifyOptions { quick, jobs: 2 }).expect("it can be checked")
     }
 
     fn kinds(&self, quick: bool) -> Vec<(String, DifferenceKind)> {
@@ -70,7 +76,7 @@ fn found(path: &str, kind: DifferenceKind) -> (String, DifferenceKind) {
 fn a_lake_as_built_is_clean() {
     let lake = Lake::new(ROWS);
     let bytes = lake.manifest.totals.bytes;
-    let quick = VerifyReport { files_checked: 2, bytes_checked: bytes, rows_checked: 0, differences: vec![] };
+    let quick = VerifyReport { files_checked: 2, bytes_checked: bytes, ..VerifyReport::default() };
     assert_eq!(lake.verify(true), quick);
     assert_eq!(lake.verify(false), VerifyReport { rows_checked: ROWS as u64, ..quick });
 }
@@ -342,7 +348,9 @@ fn the_report_is_the_same_whatever_the_threads_and_reads_as_json() {
     fs::remove_file(lake.root.join(lake.july())).expect("it is removed");
     fs::write(lake.root.join("stray"), "x").expect("it is written");
     let reports: Vec<VerifyReport> = [0, 1, 2, 16]
-        .map(|jobs| verify(&lake.root, VerifyOptions { quick: false, jobs }).expect("it can be checked"))
+        .map(|jobs| {
+            verify(&directory(&lake.root), VerifyOptions { quick: false, jobs }).expect("it can be checked")
+        })
         .to_vec();
     assert!(reports.windows(2).all(|pair| pair[0] == pair[1]));
     let json = serde_json::to_value(&reports[0]).expect("JSON");
@@ -355,6 +363,6 @@ fn the_report_is_the_same_whatever_the_threads_and_reads_as_json() {
 #[test]
 fn what_is_no_lake_cannot_be_checked() {
     let place = tempfile::tempdir().expect("a directory");
-    let error = verify(place.path(), VerifyOptions::default()).expect_err("refused");
+    let error = verify(&directory(place.path()), VerifyOptions::default()).expect_err("refused");
     assert!(matches!(error, VerifyError::Manifest { source: ReadError::NotALake { .. }, .. }));
 }

@@ -1,0 +1,306 @@
+//! Publishes a lake in an object store: data first, the manifest last and at once.
+//!
+//! Nothing can be swapped there, so the manifest is the lake: what it does not list is not in it. The names of data
+//! files say their content, so a new lake's objects lie beside those of the one it replaces and never over them, and a
+//! reader who goes by the manifest sees the old lake or the new one. Two builds that meet at one target are told apart by
+//! the condition under which the manifest is written: that it is still the one, or still absent, that the build found.
+//!
+//! A store that takes conditional writes for plain ones ([`ObjectStore::honours_conditions`]) decides no race. There a
+//! build announces its commit with a claim, and goes on only if nobody else announced one: see [`Claim`].
+
+mod claim;
+mod commit;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use flowlake_store::{Cancelled, Location, ObjectStore, Stat, StoreError, Upload, Uploads, unique_name};
+use fs_err as fs;
+
+use self::claim::Claim;
+use self::commit::{Commit, Outcome};
+use super::{PublishError, PublishMode, Target, make_staging, manifest_text, remove_stale};
+use crate::layout::{DATA_DIRECTORY, DataPath, NameDigest, REJECTED_DIRECTORY};
+use crate::manifest::{MANIFEST_FILE, Manifest};
+use crate::read::parse_manifest;
+
+/// Objects of the moment: probes and claims.
+const TRANSIENT: &str = ".flowlake-";
+/// Name of the directory of files that wait to be uploaded.
+const SPOOL: &str = "flowlake-upload";
+
+/// A lake in the making, for an object store. Files are made in a directory of this machine ([`ObjectStaging::root`]) and
+/// uploaded as soon as they are complete. Dropped without [`ObjectStaging::publish`], it takes back what it uploaded.
+#[derive(Debug)]
+pub struct ObjectStaging {
+    store: ObjectStore,
+    spool: Spool,
+    before: Before,
+    honours_conditions: bool,
+    uploads: Uploads,
+    /// Tells our manifest from one with the same bytes.
+    mark: String,
+    /// What is to become of the objects that were uploaded, if this goes no further.
+    fate: Fate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Nobody knows of them.
+    TakeBack,
+    /// They are part of a lake, or may yet become one.
+    Keep,
+}
+
+/// What was at the target at the beginning.
+#[derive(Debug)]
+pub(super) struct Before {
+    /// The manifest, as it was read.
+    pub(super) manifest: Option<(Vec<u8>, Stat)>,
+    /// Sizes of all objects by path.
+    objects: BTreeMap<String, u64>,
+}
+
+/// A lake that was published.
+#[derive(Debug)]
+pub struct Published {
+    /// What could not be tidied up afterwards; the lake is there all the same.
+    pub left: Vec<StoreError>,
+}
+
+/// A directory for files that wait, removed when dropped.
+#[derive(Debug)]
+struct Spool {
+    root: PathBuf,
+    /// Its open handle, which holds the lock that tells it from the leavings of a dead process.
+    _lock: fs::File,
+}
+
+impl Spool {
+    fn create() -> Result<Self, PublishError> {
+        let parent = std::env::temp_dir();
+        remove_stale(&parent, OsStr::new(SPOOL))?;
+        let (root, lock) = make_staging(&parent, OsStr::new(SPOOL))?;
+        Ok(Self { root, _lock: lock })
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        // There is nobody to tell; what stays behind is removed by the next build.
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+impl ObjectStaging {
+    /// Looks at the target and finds out what the store can do. Writes nothing that stays.
+    ///
+    /// # Errors
+    /// When `mode` does not allow what is at the target, or it cannot be read, written and deleted.
+    pub fn create(store: &ObjectStore, mode: PublishMode) -> Result<Self, PublishError> {
+        let before = Before::look(store, mode)?;
+        let honours_conditions = store.honours_conditions()?;
+        Ok(Self {
+            store: store.clone(),
+            spool: Spool::create()?,
+            before,
+            honours_conditions,
+            uploads: store.uploads(),
+            mark: unique_name(),
+            fate: Fate::TakeBack,
+        })
+    }
+
+    /// Whether the store decides a race of two builds by itself.
+    #[must_use]
+    pub fn honours_conditions(&self) -> bool {
+        self.honours_conditions
+    }
+
+    /// The root of the lake on this machine while it is built.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.spool.root
+    }
+
+    /// Takes a complete file below [`ObjectStaging::root`]: it is uploaded in the background and removed. Waits while many
+    /// others are being uploaded. What the store has already is not uploaded again.
+    ///
+    /// # Errors
+    /// When an earlier one cannot be uploaded.
+    pub fn add(&self, path: &str, bytes: u64, sha256: &str) -> Result<(), PublishError> {
+        Ok(self.uploads.add(Upload {
+            path: path.to_owned(),
+            file: self.spool.root.join(path),
+            bytes,
+            sha256: sha256.to_owned(),
+            may_be_there: self.before.objects.get(path) == Some(&bytes),
+        })?)
+    }
+
+    /// Waits for the uploads, looks whether everything is there, and writes the manifest. Then deletes what only the lake
+    /// before listed.
+    ///
+    /// # Errors
+    /// [`PublishError::CommitConflict`] when somebody else wrote a manifest meanwhile. Then, and after most other errors,
+    /// the target is what it was, but for objects that no manifest lists. [`PublishError::Unclear`] when the store does not
+    /// even tell whether the manifest was written.
+    pub fn publish(mut self, manifest: &Manifest) -> Result<Published, PublishError> {
+        let text = manifest_text(manifest).map_err(|error| PublishError::Io {
+            action: "write",
+            path: self.spool.root.join(MANIFEST_FILE),
+            source: error,
+        })?;
+        self.uploads.wait()?;
+        let listed = listed(manifest);
+        self.check_presence(manifest)?;
+
+        let commit = Commit { store: &self.store, before: &self.before, text: &text, mark: &self.mark };
+        let outcome = match self.honours_conditions {
+            true => commit.conditionally(),
+            false => match Claim::make(&self.store)? {
+                Some(claim) => {
+                    let outcome = commit.unconditionally();
+                    claim.withdraw();
+                    outcome
+                }
+                None => Outcome::Conflict,
+            },
+        };
+        match outcome {
+            Outcome::Committed => self.fate = Fate::Keep,
+            Outcome::Conflict => return Err(PublishError::CommitConflict { target: self.target() }),
+            Outcome::Refused(error) => return Err(error.into()),
+            Outcome::Unclear(source) => {
+                // The store may still carry out what it did not answer.
+                self.fate = Fate::Keep;
+                return Err(PublishError::Unclear { target: self.target(), source });
+            }
+        }
+        // Only what was there before this build and belongs to no lake any more: a build that began since may have written
+        // the rest.
+        let old: Vec<String> = self
+            .before
+            .objects
+            .keys()
+            .filter(|path| path.as_str() != MANIFEST_FILE && !listed.contains(path.as_str()))
+            .cloned()
+            .collect();
+        let left =
+            if old.is_empty() { Vec::new() } else { self.store.delete(&old).err().into_iter().collect() };
+        Ok(Published { left })
+    }
+
+    /// Gives up: ends uploads and deletes the objects that were uploaded. What that leaves behind is in the answer.
+    #[must_use]
+    pub fn abandon(mut self) -> Vec<StoreError> {
+        self.take_back()
+    }
+
+    fn take_back(&mut self) -> Vec<StoreError> {
+        let Cancelled { uploaded, mut left } = self.uploads.cancel();
+        if self.fate == Fate::Keep || uploaded.is_empty() {
+            return left;
+        }
+        self.fate = Fate::Keep;
+        // Somebody else's lake may list them: the same rows have the same names.
+        match self.store.read(MANIFEST_FILE) {
+            Err(error) => left.push(error),
+            Ok(current) => {
+                let manifest = current.and_then(|(bytes, _)| parse_manifest(&bytes, MANIFEST_FILE).ok());
+                let listed = manifest.as_ref().map(listed).unwrap_or_default();
+                let ours: Vec<String> =
+                    uploaded.into_iter().filter(|path| !listed.contains(path.as_str())).collect();
+                if !ours.is_empty() {
+                    left.extend(self.store.delete(&ours).err());
+                }
+            }
+        }
+        left
+    }
+
+    fn target(&self) -> Location {
+        Location::Objects(self.store.url().clone())
+    }
+
+    /// A build that failed, or was replaced, may have deleted what we did not upload again.
+    fn check_presence(&self, manifest: &Manifest) -> Result<(), PublishError> {
+        let mut present = BTreeMap::new();
+        for directory in [DATA_DIRECTORY, REJECTED_DIRECTORY] {
+            let objects = self.store.walk(directory)?;
+            present.extend(objects.into_iter().map(|object| (object.path, object.bytes)));
+        }
+        for (path, bytes) in sizes(manifest) {
+            if present.get(path) != Some(&bytes) {
+                return Err(PublishError::Vanished { url: self.store.url().join(path).to_string() });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for ObjectStaging {
+    fn drop(&mut self) {
+        let _ = self.take_back();
+    }
+}
+
+impl Before {
+    fn look(store: &ObjectStore, mode: PublishMode) -> Result<Self, PublishError> {
+        let target = || Location::Objects(store.url().clone());
+        let objects: BTreeMap<String, u64> =
+            store.walk("")?.into_iter().map(|object| (object.path, object.bytes)).collect();
+        let manifest = store.read(MANIFEST_FILE)?;
+        let parsed = match &manifest {
+            None => None,
+            Some(_) if mode == PublishMode::Fresh => {
+                return Err(PublishError::TargetHoldsLake { target: target() });
+            }
+            Some((bytes, _)) => match parse_manifest(bytes, MANIFEST_FILE) {
+                Ok(manifest) => Some(manifest),
+                Err(_) => return Err(PublishError::TargetNotEmpty { target: target() }),
+            },
+        };
+        // Replacing a lake must not cost anybody an object; what a build that died left behind is nobody's.
+        let listed = parsed.as_ref().map(listed).unwrap_or_default();
+        let foreign = objects
+            .keys()
+            .any(|path| path != MANIFEST_FILE && !listed.contains(path.as_str()) && !is_leftover(path));
+        if foreign {
+            return Err(PublishError::TargetNotEmpty { target: target() });
+        }
+        Ok(Self { manifest, objects })
+    }
+}
+
+/// As [`super::look`].
+pub(super) fn look(store: &ObjectStore, mode: PublishMode) -> Result<Target, PublishError> {
+    let before = Before::look(store, mode)?;
+    Ok(match (before.manifest, before.objects.len()) {
+        (Some(_), _) => Target::Lake,
+        (None, 0) => Target::Empty,
+        (None, objects) => Target::Leftovers { objects },
+    })
+}
+
+/// Whether an object is what a build writes that ends before its time.
+fn is_leftover(path: &str) -> bool {
+    path.starts_with(TRANSIENT)
+        || path.parse::<DataPath>().is_ok_and(|path| path.digest().is_some())
+        || path
+            .strip_prefix(REJECTED_DIRECTORY)
+            .and_then(|rest| rest.strip_prefix('/')?.strip_suffix(".ndjson")?.rsplit_once('-'))
+            .is_some_and(|(dump, digest)| !dump.contains('/') && digest.parse::<NameDigest>().is_ok())
+}
+
+/// The files of a lake but for its manifest.
+fn listed(manifest: &Manifest) -> BTreeSet<&str> {
+    sizes(manifest).map(|(path, _)| path).collect()
+}
+
+fn sizes(manifest: &Manifest) -> impl Iterator<Item = (&str, u64)> {
+    let data = manifest.files.iter().map(|file| (file.path.as_str(), file.bytes));
+    let rejected = manifest.sources.iter().filter_map(|source| source.rejected_lines.as_ref());
+    data.chain(rejected.map(|file| (file.path.as_str(), file.bytes)))
+}
