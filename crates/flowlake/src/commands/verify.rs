@@ -29,7 +29,13 @@ pub(crate) fn print(out: &mut impl Write, report: &VerifyReport, quick: bool) ->
     }
     let (files, bytes) = (table::count(report.files_checked), table::bytes(report.bytes_checked));
     let checked = if quick {
-        format!("names and sizes of {files} files, {bytes}; nothing was read")
+        match report.digests_compared {
+            0 => format!("names and sizes of {files} files, {bytes}; nothing was read"),
+            n => format!(
+                "names and sizes of {files} files, {bytes}, and {} digests that the store keeps; nothing was read",
+                table::count(n)
+            ),
+        }
     } else {
         format!("{files} files, {} rows, {bytes} checked", table::count(report.rows_checked))
     };
