@@ -7,7 +7,8 @@
 use std::cell::Cell;
 use std::future::Future;
 
-use ::http::Method;
+use ::http::header::{CONTENT_RANGE, RANGE};
+use ::http::{Method, StatusCode};
 use async_trait::async_trait;
 use object_store::ClientOptions;
 use object_store::client::{
@@ -53,6 +54,12 @@ impl HttpService for Watching {
             // Outside of `count_begun_uploads` nobody asks.
             let _ = BEGUN_UPLOADS.try_with(|count| count.set(count.get() + 1));
         }
-        self.0.execute(request).await
+        let ranged = request.headers().contains_key(RANGE);
+        let mut response = self.0.execute(request).await?;
+        // `rclone serve s3` sends a range, says which, and calls it the whole; the library does not believe it then.
+        if ranged && response.status() == StatusCode::OK && response.headers().contains_key(CONTENT_RANGE) {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
+        Ok(response)
     }
 }

@@ -92,11 +92,12 @@ pub(crate) fn run(build: &Build<'_>, tasks: &[Task]) -> Result<Vec<Fragment>, Fa
         }
     });
     let state = pool.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if let Some(failure) = state.failure {
-        return Err(failure);
-    }
+    // Whoever interrupts a build that waits for a store is told so, and not what the waiting ended with.
     if build.interrupted.load(Ordering::Relaxed) {
         return Err(Failure::interrupted());
+    }
+    if let Some(failure) = state.failure {
+        return Err(failure);
     }
     let fragments: Option<Vec<Fragment>> = state.fragments.into_iter().collect();
     // Workers stop early only with a failure or an interruption, or by a panic that has been printed.
