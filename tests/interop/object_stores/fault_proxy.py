@@ -27,7 +27,7 @@ import sys
 import threading
 import weakref
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -91,9 +91,17 @@ class Answer:
 class FaultProxy:
     """A proxy in a thread of its own, on a free port unless one is named."""
 
-    def __init__(self, server: str, faults: list[Fault] | None = None, seed: int = 0, port: int = 0) -> None:
+    def __init__(
+        self,
+        server: str,
+        faults: list[Fault] | None = None,
+        seed: int = 0,
+        port: int = 0,
+        known_as: Callable[[str], str] = str,
+    ) -> None:
         self.server = urlsplit(server)
-        self._chance = Chance(seed, faults or [])
+        self._known_as = known_as
+        self._chance = Chance(seed, faults or [], known_as)
         self._port = port
         self._address: tuple[str, int] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -113,7 +121,7 @@ class FaultProxy:
 
     def set_faults(self, faults: list[Fault], seed: int = 0) -> None:
         """Other faults from the next request on."""
-        self._chance = Chance(seed, faults)
+        self._chance = Chance(seed, faults, self._known_as)
 
     def start(self) -> FaultProxy:
         ready = threading.Event()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
@@ -85,6 +86,12 @@ class Fault:
             self.path is None or re.search(self.path, path) is not None
         )
 
+    def __str__(self) -> str:
+        text = f"{self.name} {self.probability:.2f} {self.method or '*'} {self.path or '*'}"
+        if self.first > 1:
+            text += f" from request {self.first}"
+        return text if self.limit is None else f"{text} at most {self.limit}"
+
     @property
     def name(self) -> str:
         """What the fault is counted as."""
@@ -108,6 +115,8 @@ class Chance:
 
     seed: int
     faults: list[Fault]
+    # What a target is called in this: without what differs from run to run.
+    known_as: Callable[[str], str] = str
     _requests: int = 0
     _made: Counter[str] = field(default_factory=Counter)
     _happened: Counter[int] = field(default_factory=Counter)
@@ -115,7 +124,7 @@ class Chance:
     def draw(self, method: str, target: str) -> tuple[Fault | None, random.Random]:
         """The fault that happens to a request, if one does, and the chance for what it needs to draw."""
         self._requests += 1
-        name = f"{method} {without_identity(target)}"
+        name = f"{method} {self.known_as(without_identity(target))}"
         self._made[name] += 1
         chance = random.Random(f"{self.seed} {name} {self._made[name]}")
         path = urlsplit(target).path

@@ -113,7 +113,8 @@ def start_rclone(directory: Path) -> tuple[Server, str]:
     x-amz-checksum-*; a part whose Content-MD5 is wrong ends the whole upload. CompleteMultipartUpload of an upload that
     is complete already answers NoSuchUpload, and the ETag it gives is not the one that HEAD gives afterwards. User
     metadata is kept in memory, and that of multipart uploads comes back with a capital letter (`x-amz-meta-Name`).
-    ListMultipartUploads knows prefixes, DeleteObjects and ranges work, parts may be of any size and come in any order.
+    ListMultipartUploads knows prefixes, but answers NoSuchUpload for a bucket that never had an upload since the server
+    began. DeleteObjects and ranges work, parts may be of any size and come in any order.
     """
     data = directory / "rclone"
     data.mkdir()
