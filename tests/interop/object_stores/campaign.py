@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -17,14 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lakes import binary
+from object_stores.corpus import SELECTIONS, Corpus, Unable
 from object_stores.fault_proxy import FaultProxy, Seen
-from object_stores.scenarios import SELECTIONS, Scenario, draw
+from object_stores.scenarios import Scenario, draw
 from object_stores.stores import (
     Run,
     Store,
     finish,
     flowlake,
-    local_environment,
     named_store,
     start,
     stopped,
@@ -36,41 +35,6 @@ SERVERS = {True: "FLOWLAKE_TEST_S3", False: "FLOWLAKE_TEST_S3_UNCONDITIONAL"}
 ROOT = "campaign/"
 # The worst scenario retries each of its requests for a while; beyond this it hangs.
 RUN_SECONDS = 180
-
-
-class Unable(Exception):
-    """The campaign cannot begin."""
-
-
-@dataclass
-class Corpus:
-    """Dumps, and the lakes that local builds make of them."""
-
-    directory: Path
-    manifests: dict[str, bytes] = field(default_factory=dict)
-    # Names of all objects of a lake.
-    names: dict[str, set[str]] = field(default_factory=dict)
-    dumps: list[str] = field(default_factory=list)
-
-    @property
-    def catalogue(self) -> Path:
-        return self.directory / "dumps" / "catalogue.toml"
-
-    def make(self) -> None:
-        dumps = self.directory / "dumps"
-        local(["sample", "--output", dumps, "--scale", "0.003", "--seed", "7"])
-        for name, selection in SELECTIONS.items():
-            lake = self.directory / name
-            local(["build", "--config", self.catalogue, "--input", dumps, "--output", lake, *selection])
-            self.manifests[name] = (lake / "manifest.json").read_bytes()
-            self.names[name] = {path.relative_to(lake).as_posix() for path in lake.rglob("*") if path.is_file()}
-            self.dumps += [source["dump"] for source in json.loads(self.manifests[name])["sources"]]
-
-
-def local(arguments: list[str | Path]) -> None:
-    run = flowlake(*arguments, environment=local_environment())
-    if run.code != 0:
-        raise Unable(f"it already goes wrong locally: {run}")
 
 
 @dataclass
@@ -100,7 +64,7 @@ class Campaign:
     def prepare(self) -> None:
         """Puts the dumps into the stores, and counts the requests of builds that nothing happens to."""
         for store in self.stores.values():
-            store.put_directory(self.corpus.directory / "dumps", self.root + "dumps/")
+            store.put_directory(self.corpus.dumps, self.root + "dumps/")
         store = next(iter(self.stores.values()))
         for name in SELECTIONS:
             target = f"{self.root}count/{name}/"
@@ -115,9 +79,7 @@ class Campaign:
             store.clear(self.root)
 
     def build(self, store: Store, selection: str, target: str, *more: str) -> list[str | Path]:
-        dumps = store.url(self.root + "dumps/")
-        arguments = ["--input", dumps, "--output", store.url(target), "--jobs", "2", "--progress", "none"]
-        return ["build", "--config", self.corpus.catalogue, *arguments, *SELECTIONS[selection], *more]
+        return self.corpus.build(selection, store.url(self.root + "dumps/"), store.url(target), *more)
 
     def run(self, scenario: Scenario) -> Verdict:
         verdict = Verdict(scenario)
@@ -219,7 +181,7 @@ class Campaign:
         message = run.error()
         if not message:
             return ["no line of stderr begins with `error:`"]
-        names = [store.url(target).rstrip("/"), store.url(self.root), *self.corpus.dumps]
+        names = [store.url(target).rstrip("/"), store.url(self.root), *self.corpus.dump_names]
         return [] if any(name in message for name in names) else ["the error names neither a URL nor a dump"]
 
     def _judge_uploads(

@@ -6,16 +6,9 @@ import random
 import signal
 from dataclasses import dataclass
 
+from object_stores.corpus import SELECTIONS
 from object_stores.faults import CONFLICT, PRECONDITION_FAILED, Fault, commit_refused
 
-# Selections of the sample: arguments of `build`. The dumps of the first two have several parts, or names that a URL has
-# to escape.
-SELECTIONS = {
-    "several": ["--device", "sonyBravia", "--device", "qrioHub", "--device", "planexCameraOneShot"],
-    "parts": ["--device", "ioDataQWatch", "--device", "qrioHub"],
-    "full": ["--recipe", "full", "--device", "qrioHub"],
-    "encoded": ["--recipe", "encoded", "--device", "qrioHub", "--device", "planexCameraOneShot"],
-}
 # Faults that strike any request. Those of the commit are drawn apart.
 ANYWHERE = (
     "error",
