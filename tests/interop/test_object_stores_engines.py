@@ -75,8 +75,8 @@ def rows(corpus: Corpus) -> dict[tuple[str, str], int]:
 def test_rows_and_sums(store: Store, corpus: Corpus, lake: str, how: str):
     source = listing(lake) if how == "listing" else listed(lake, corpus)
     question = (
-        "SELECT month, deviceClass, count(*), sum(octetTotalCount), sum(packetTotalCount), epoch_ms(min(flowStartMilliseconds)),"
-        " count(DISTINCT serverIPAddress) FROM {} GROUP BY ALL ORDER BY ALL"
+        "SELECT month, deviceClass, count(*), sum(octetTotalCount), sum(packetTotalCount),"
+        " epoch_ms(min(flowStartMilliseconds)), count(DISTINCT serverIPAddress) FROM {} GROUP BY ALL ORDER BY ALL"
     )
     with connect(store.endpoint) as connection:
         found = connection.execute(question.format(source)).fetchall()

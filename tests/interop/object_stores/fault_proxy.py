@@ -98,9 +98,12 @@ class FaultProxy:
         seed: int = 0,
         port: int = 0,
         known_as: Callable[[str], str] = str,
+        correct_ranges: bool = False,
     ) -> None:
         self.server = urlsplit(server)
         self._known_as = known_as
+        # Of a server that answers 200 with Content-Range where HTTP wants 206.
+        self._correct_ranges = correct_ranges
         self._chance = Chance(seed, faults or [], known_as)
         self._port = port
         self._address: tuple[str, int] | None = None
@@ -269,6 +272,8 @@ class FaultProxy:
                 task.cancel()
             await asyncio.gather(sending, answering, return_exceptions=True)
             raise
+        if self._correct_ranges and status(answered) == 200 and answered.get("content-range"):
+            answered.first = "HTTP/1.1 206 Partial Content"
         early = not sending.done() or sending.exception() is not None
         pieces = nothing()
         if answer_has_body(request.method, answered):
@@ -434,10 +439,17 @@ def main() -> int:
     parser.add_argument(
         "--fault", type=parse_fault, action="append", default=[], metavar="KIND[:PROBABILITY[:METHOD[:PATH]]]"
     )
+    parser.add_argument("--correct-ranges", action="store_true", help="turn 200 into 206 where the answer is a range")
     arguments = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    with FaultProxy(arguments.server, arguments.fault, arguments.seed, arguments.port) as proxy:
+    with FaultProxy(
+        arguments.server,
+        arguments.fault,
+        arguments.seed,
+        arguments.port,
+        correct_ranges=arguments.correct_ranges,
+    ) as proxy:
         print(proxy.endpoint, flush=True)
         signal.pause()
     print(f"{len(proxy.seen)} requests")

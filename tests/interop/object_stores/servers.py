@@ -80,7 +80,10 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
-def start(name: str, command: list[str | Path], environment: dict[str, str], directory: Path) -> Server:
+def start(
+    name: str, command: list[str | Path], environment: dict[str, str], directory: Path, servers: list[Server]
+) -> Server:
+    """Starts a server and adds it to those that are to be stopped."""
     log = directory / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -93,19 +96,19 @@ def start(name: str, command: list[str | Path], environment: dict[str, str], dir
             start_new_session=True,
             preexec_fn=die_with_parent,
         )
-    return Server(name, process, log)
+    servers.append(Server(name, process, log))
+    return servers[-1]
 
 
-def start_moto(directory: Path) -> tuple[Server, str]:
-    """The server that honours If-None-Match and If-Match."""
+def start_moto(directory: Path, servers: list[Server]) -> tuple[Server, str]:
+    """The server that honours If-None-Match and If-Match, and what it says when it is ready."""
     # Large objects wait in temporary files.
     environment = os.environ | {"TMPDIR": str(directory), "PYTHONUNBUFFERED": "1"}
     program = Path(__file__).parent / "moto_server.py"
-    server = start("moto", [sys.executable, program], environment, directory)
-    return server, r"listening on (http://\S+)"
+    return start("moto", [sys.executable, program], environment, directory, servers), r"listening on (http://\S+)"
 
 
-def start_rclone(directory: Path) -> tuple[Server, str]:
+def start_rclone(directory: Path, servers: list[Server]) -> tuple[Server, str]:
     """The server that ignores them: `rclone serve s3` on a directory.
 
     It checks signatures, and that every x-amz-* header is signed, which moto does not. Conditional headers are ignored,
@@ -114,7 +117,10 @@ def start_rclone(directory: Path) -> tuple[Server, str]:
     is complete already answers NoSuchUpload, and the ETag it gives is not the one that HEAD gives afterwards. User
     metadata is kept in memory, and that of multipart uploads comes back with a capital letter (`x-amz-meta-Name`).
     ListMultipartUploads knows prefixes, but answers NoSuchUpload for a bucket that never had an upload since the server
-    began. DeleteObjects and ranges work, parts may be of any size and come in any order.
+    began. DeleteObjects works, parts may be of any size and come in any order.
+
+    It answers a request for a range with that range, but with 200 instead of 206 Partial Content, which no store does
+    and clients rightly refuse. A proxy of ours in front of it puts that right.
     """
     data = directory / "rclone"
     data.mkdir()
@@ -131,7 +137,11 @@ def start_rclone(directory: Path) -> tuple[Server, str]:
     program = Path(sys.executable).parent / "rclone"
     # Directories that become empty stay: removing them races with writes of other requests into them.
     command = [program, "serve", "s3", "--addr", "127.0.0.1:0", "--no-cleanup", data]
-    return start("rclone", command, environment, directory), r"s3 server on \[(http://[^\]]+)"
+    rclone = start("rclone", command, environment, directory, servers)
+    endpoint = rclone.wait_for_address(r"s3 server on \[(http://[^\]]+)")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-m", "object_stores.fault_proxy", "--correct-ranges", "--server", endpoint]
+    return start("rclone-ranges", command, environment, directory, servers), r"(http://\S+)"
 
 
 def client(endpoint: str):
@@ -165,7 +175,7 @@ def make_bucket(server: Server, endpoint: str, bucket: str) -> None:
 
 
 # Which variable names the server of a role, and who plays it unless somebody else does.
-ROLES: dict[str, Callable[[Path], tuple[Server, str]]] = {
+ROLES: dict[str, Callable[[Path, list[Server]], tuple[Server, str]]] = {
     "FLOWLAKE_TEST_S3": start_moto,
     "FLOWLAKE_TEST_S3_UNCONDITIONAL": start_rclone,
 }
@@ -212,9 +222,7 @@ def main(command: list[str]) -> int:
         starting = []
         for role, begin in ROLES.items():
             if not os.environ.get(role):
-                server, pattern = begin(directory)
-                servers.append(server)
-                starting.append((role, server, pattern))
+                starting.append((role, *begin(directory, servers)))
         for role, server, pattern in starting:
             os.environ[role] = server.wait_for_address(pattern)
             make_bucket(server, os.environ[role], os.environ["FLOWLAKE_TEST_S3_BUCKET"])
