@@ -80,14 +80,14 @@ def arguments(command: str, corpus: Corpus, url: str, scratch: Path) -> list[str
             return [command, url]
 
 
-def assert_plain(run: Run, url: str, secrets: tuple[str, ...] = ()) -> None:
+def assert_plain(run: Run, url: str, secrets: tuple[str, ...] = (), hint: bool = True) -> None:
     """A failure that tells what it is about and what to do, and nothing that is secret."""
     assert run.code in (3, 4), str(run)
     assert run.complaints() == []
     message = run.error()
     assert message.startswith("error:"), str(run)
     assert url.rstrip("/") in message, str(run)
-    assert re.search(r"^hint: ", message, re.MULTILINE), str(run)
+    assert not hint or re.search(r"^hint: ", message, re.MULTILINE), str(run)
     for name in ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"):
         assert os.environ[name] not in run.said
     for secret in (*secrets, "5a7f00d5a7f00d"):
@@ -117,9 +117,11 @@ def test_what_s3_answers(
         run = timed(*arguments(command, corpus, url, tmp_path), environment=environment)
     assert_plain(run, url)
     assert not (tmp_path / "lake").exists()
-    if code in ("AuthorizationHeaderMalformed", "PermanentRedirect"):
+    if code == "AuthorizationHeaderMalformed":
         # Where the bucket is is all that one has to know.
         assert "eu-central-1" in run.error(), str(run)
+    if code == "PermanentRedirect":
+        assert "AWS_REGION" in run.error(), str(run)
     # None of these goes away by being asked again. More than one may have been under way.
     assert len(proxy.seen) <= 8
 
@@ -138,7 +140,7 @@ def test_nothing_there(store: Store, corpus: Corpus, prefix: str, tmp_path: Path
     url = store.url(prefix)
     run = timed(*arguments(command, corpus, url, tmp_path), environment=store_environment(store.endpoint, **QUICK))
     assert run.code == 3, str(run)
-    assert_plain(run, url)
+    assert_plain(run, url, hint=False)
 
 
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
@@ -174,7 +176,7 @@ def test_nobody_listens(corpus: Corpus, tmp_path: Path, command: str):
         environment = store_environment(f"http://{address}", **QUICK)
         run = timed(*arguments(command, corpus, "s3://bucket/lake/", tmp_path), environment=environment)
     assert_plain(run, "s3://bucket/lake/")
-    assert address in run.error(), str(run)
+    assert "AWS_ENDPOINT_URL" in run.error(), str(run)
 
 
 @pytest.mark.parametrize("command", ["build-to", "verify"])
@@ -182,7 +184,7 @@ def test_no_such_host(corpus: Corpus, tmp_path: Path, command: str):
     environment = store_environment("http://no-such-host.invalid", **QUICK)
     run = timed(*arguments(command, corpus, "s3://bucket/lake/", tmp_path), environment=environment)
     assert_plain(run, "s3://bucket/lake/")
-    assert "no-such-host.invalid" in run.error(), str(run)
+    assert "AWS_ENDPOINT_URL" in run.error(), str(run)
 
 
 @pytest.mark.parametrize("command", ["build-to", "verify"])

@@ -148,7 +148,7 @@ class Run:
     def error(self) -> str:
         """The message that says why it failed: the line that begins with `error:` and what follows."""
         _, found, message = ("\n" + self.stderr).partition("\nerror:")
-        return found + message
+        return found.lstrip() + message
 
     def complaints(self) -> list[str]:
         """What must not happen in any run, whatever goes wrong outside."""
