@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from collections import Counter
 
 import pytest
 
 from object_stores.corpus import Corpus
-from object_stores.stores import Run, Store, finish, flowlake, start, store_environment
+from object_stores.fault_proxy import FaultProxy
+from object_stores.stores import Run, Store, finish, flowlake, start, stopped, store_environment
 
 ROUNDS = 12
 
@@ -81,3 +83,22 @@ def test_two_replacements(store: Store, corpus: Corpus, prefix: str):
         store.clear(target)
         ends[tuple(codes)] += 1
     assert any(5 in codes for codes in ends), ends
+
+
+def test_the_claim_of_a_build_that_was_killed(unconditional_store: Store, corpus: Corpus, prefix: str):
+    """It stands in nobody's way: whoever made it cannot take it back any more."""
+    store = unconditional_store
+    arguments = corpus.build("full", corpus.dumps, store.url(prefix))
+    with FaultProxy(store.endpoint) as proxy:
+        run, sent = stopped(
+            arguments,
+            store_environment(proxy.endpoint),
+            signal.SIGKILL,
+            lambda: any("/.flowlake-commit-claim-" in request.path and request.status for request in list(proxy.seen)),
+        )
+    assert sent, str(run)
+    # It may have been quicker than the signal.
+    more = [] if store.get(prefix + "manifest.json") is None else ["--replace"]
+    again = flowlake(*arguments, *more, environment=store_environment(store.endpoint))
+    assert again.code == 0, str(again)
+    assert_whole(store, corpus, prefix, "full")
