@@ -258,6 +258,26 @@ def test_an_interrupted_build_leaves_nothing(store: Store, corpus: Corpus, dumps
     assert store.uploads(prefix) == []
 
 
+@pytest.mark.parametrize("number", range(1, 9))
+def test_an_upload_that_completes_while_the_build_is_interrupted(
+    store: Store, corpus: Corpus, prefix: str, number: int
+):
+    """What cannot be aborted any more, because it is an object already, is deleted."""
+
+    def completing() -> bool:
+        completions = [seen for seen in list(proxy.seen) if seen.method == "POST" and "uploadId=" in seen.target]
+        return len(completions) >= number
+
+    arguments = corpus.build(SELECTION, corpus.dumps, store.url(prefix))
+    with FaultProxy(store.endpoint) as proxy:
+        environment = store_environment(proxy.endpoint, FLOWLAKE_STORE_PART_BYTES="16384")
+        run, sent = stopped(arguments, environment, signal.SIGINT, completing)
+    assert sent, str(run)
+    assert run.code == 130, str(run)
+    assert store.objects(prefix) == {}
+    assert store.uploads(prefix) == []
+
+
 def write_profile(directory: Path, name: str, endpoint: str) -> None:
     """A profile as `aws configure` leaves it."""
     section = name if name == "default" else f"profile {name}"
