@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from functools import cache
-from itertools import product
+from itertools import count, product
 from pathlib import Path
 
 import pytest
 
 import lakes
+from object_stores.corpus import Corpus
+from object_stores.stores import Store, named_store
+
+# Object stores by what they do with conditional writes, and what names them.
+STORES = {"conditional": "FLOWLAKE_TEST_S3", "unconditional": "FLOWLAKE_TEST_S3_UNCONDITIONAL"}
+# Below this lies everything that tests put into a store, apart from what another run of them puts there.
+PREFIX = f"tests-{os.getpid()}/"
+numbers = count(1)
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +71,59 @@ def real_kddi() -> Path:
 @pytest.fixture
 def real_iot_sentinel() -> Path:
     return real_dumps("iot-sentinel")
+
+
+def store_of(kind: str) -> Store:
+    """A store to test on. Without one the test is skipped, but under `scripts/test`, which starts them all."""
+    store = named_store(STORES[kind])
+    if store is not None:
+        return store
+    message = f"no object store to test on: {STORES[kind]} is not set; scripts/with-object-stores sets it"
+    if os.environ.get("FLOWLAKE_TEST_S3_REQUIRED"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session", params=list(STORES))
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """Each store in turn."""
+    store = store_of(request.param)
+    yield store
+    store.clear(PREFIX)
+
+
+@pytest.fixture(scope="session")
+def conditional_store() -> Iterator[Store]:
+    """The store that honours conditional writes, for tests that have nothing to do with them."""
+    store = store_of("conditional")
+    yield store
+    store.clear(PREFIX)
+
+
+@pytest.fixture(scope="session")
+def unconditional_store() -> Iterator[Store]:
+    """The store that ignores conditions, and looks at signatures."""
+    store = store_of("unconditional")
+    yield store
+    store.clear(PREFIX)
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Dumps, and the lakes that local builds make of them."""
+    if not lakes.binary().is_file():
+        pytest.fail(f"no binary at {lakes.binary()}: build it with `cargo build --release`, or set FLOWLAKE_BIN")
+    return Corpus(tmp_path_factory.mktemp("corpus")).make()
+
+
+@pytest.fixture(scope="session")
+def dumps_url(store: Store, corpus: Corpus) -> str:
+    """Where the dumps of the corpus lie in a store."""
+    store.put_directory(corpus.dumps, PREFIX + "dumps/")
+    return store.url(PREFIX + "dumps/")
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A place in a store that no other test uses."""
+    return f"{PREFIX}{next(numbers)}/"
