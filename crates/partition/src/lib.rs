@@ -11,6 +11,7 @@
 #![deny(unsafe_code)]
 
 mod arrow_bridge;
+pub mod diff;
 pub mod digest;
 mod encode;
 mod hashing_file;
