@@ -234,7 +234,7 @@ pub(crate) struct VerifyArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Reads both manifests, and no data. The exit code is 0 when there is no difference and 1 when there is any: the same rows in
+Reads both manifests, and no data. The exit code is 0 when there is no difference and 1 when there is any: the same rows in \
 another encoding are a difference too, and are said to be that.
 
 Examples:

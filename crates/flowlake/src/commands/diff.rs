@@ -112,12 +112,15 @@ fn summary(diff: &Diff) -> Vec<String> {
     say(origin.iter().any(|change| change.what.starts_with("dataset.")), "data set");
     say(!recipe.reference.is_empty(), "recipe");
     say(recipe.selection.is_some(), "selection");
-    for (number, one, many) in [
-        (sources.len(), "dump", "dumps"),
-        (schema.columns.len(), "column", "columns"),
-        (schema.dropped_columns.len(), "dropped column", "dropped columns"),
+    let (same_bytes, other_bytes): (Vec<_>, Vec<_>) =
+        sources.iter().partition(|change| change.has_the_same_bytes());
+    for (number, of, one, many) in [
+        (other_bytes.len(), "", "dump", "dumps"),
+        (same_bytes.len(), "what became of ", "dump", "dumps"),
+        (schema.columns.len(), "", "column", "columns"),
+        (schema.dropped_columns.len(), "", "dropped column", "dropped columns"),
     ] {
-        say(number > 0, &amount(number, one, many));
+        say(number > 0, &format!("{of}{}", amount(number, one, many)));
     }
     let sum: i128 = rows.partitions.iter().map(|change| change.difference).sum();
     match sum {
