@@ -8,6 +8,7 @@ mod integration {
     mod accounting;
     mod chunks;
     mod command_line;
+    mod comparison;
     mod compat;
     mod configuration;
     mod damage;

@@ -33,6 +33,7 @@ fn the_help_of_the_program_names_commands_and_exit_codes() {
       demo         Sample dumps, build, verify, ask a first query: needs no input
       inspect      Show what a lake holds and how it was made
       verify       Check every file of a lake against its manifest
+      diff         Tell what changed between two lakes
       export       Write rows as CSV, NDJSON or Arrow, one file a device and month
       recipe       List, print and explain recipes
       completions  Print a shell completion script
@@ -45,7 +46,7 @@ fn the_help_of_the_program_names_commands_and_exit_codes() {
 
     Exit codes:
       0    success; a reader that stops listening (broken pipe) is success too
-      1    verify found differences, or a dump has more rejected lines than allowed
+      1    verify or diff found differences, or a dump has more rejected lines than allowed
       2    wrong usage or configuration
       3    the input cannot be read
       4    the output cannot be written
@@ -194,6 +195,30 @@ fn the_help_of_inspect_and_verify() {
 }
 
 #[test]
+fn the_help_of_diff() {
+    insta::assert_snapshot!(help(&["diff", "--help"]), @r"
+    Tell what changed between two lakes
+
+    Usage: flowlake diff [OPTIONS] <A> <B>
+
+    Arguments:
+      <A>  A lake: a directory, or a URL such as s3://BUCKET/PREFIX
+      <B>  The lake to compare it with: what only this one has was added
+
+    Options:
+          --json  Print the whole comparison as JSON
+      -h, --help  Print help
+
+    Reads both manifests, and no data. The exit code is 0 when there is no difference and 1 when there
+    is any: the same rows in another encoding are a difference too, and are said to be that.
+
+    Examples:
+      flowlake diff lake/ lake-of-the-new-recipe/
+      flowlake diff lake/ s3://bucket/lake --json
+    ");
+}
+
+#[test]
 fn the_help_of_export() {
     insta::assert_snapshot!(help(&["export", "--help"]), @r"
     Write rows as CSV, NDJSON or Arrow, one file a device and month
@@ -286,7 +311,7 @@ fn help_comes_in_every_spelling() {
 
 #[test]
 fn wrong_usage_is_exit_code_2_with_a_message_on_standard_error() {
-    let cases: [&[&str]; 16] = [
+    let cases: [&[&str]; 17] = [
         &[],
         &["bulid"],
         &["build"],
@@ -299,6 +324,7 @@ fn wrong_usage_is_exit_code_2_with_a_message_on_standard_error() {
         &["sample", "--output", "x", "--scale", "0"],
         &["sample", "--output", "x", "--scale", "NaN"],
         &["sample", "--output", "x", "--seed", "-1"],
+        &["diff", "x"],
         &["export", "x", "--output", "y"],
         &["export", "x", "--format", "csv"],
         &["export", "x", "--format", "parquet", "--output", "y"],
@@ -346,11 +372,14 @@ fn without_reader(program: &Program) -> Option<i32> {
 fn a_reader_that_stops_listening_is_no_failure() {
     let world = World::with_hub(&DumpText::of([Flow::new()]));
     world.built();
+    world.build_to("other").args(["--recipe", "full"]).run().expect_code(0);
     let programs = [
         world.about_lake("inspect"),
         world.about_lake("inspect").arg("--json"),
         world.about_lake("verify"),
         world.about_lake("verify").arg("--json"),
+        world.about_lake("diff").arg(world.path("other")),
+        world.about_lake("diff").arg(world.path("other")).arg("--json"),
         world.about_lake("export").args(["--format", "csv", "--output"]).arg(world.path("export")),
         world.build().arg("--replace"),
         Program::new(["--help"]),
@@ -389,7 +418,7 @@ fn a_full_standard_output_is_a_failure() {
 fn completions_are_there_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = printed(&["completions", shell]);
-        for word in ["build", "sample", "demo", "inspect", "verify", "export", "--replace"] {
+        for word in ["build", "sample", "demo", "inspect", "verify", "diff", "export", "--replace"] {
             let word = if shell == "fish" { word.trim_start_matches("--") } else { word };
             assert!(script.contains(word), "{shell}: no {word}");
         }
@@ -417,6 +446,7 @@ fn man_writes_a_page_a_command() {
     flowlake-build.1
     flowlake-completions.1
     flowlake-demo.1
+    flowlake-diff.1
     flowlake-export.1
     flowlake-inspect.1
     flowlake-man.1
@@ -466,7 +496,9 @@ fn a_url_that_names_no_place_in_a_store_is_refused_without_being_repeated() {
         ("gs://bucket/lake?token=hidden", "the URL holds more than a bucket and a prefix"),
         ("az://container/a//b", "the URL's prefix has an empty segment"),
     ] {
-        for arguments in [&["inspect"][..], &["verify"], &["build", "--config", "x", "--input"]] {
+        for arguments in
+            [&["inspect"][..], &["verify"], &["diff", "x"], &["build", "--config", "x", "--input"]]
+        {
             let outcome = Program::new(arguments.iter().copied().chain([url]))
                 .within(world.root())
                 .run()

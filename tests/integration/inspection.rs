@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::support::{
-    DEVICE_MAC, DumpText, Flow, OTHER_MAC, ROUTER_MAC, World, catalogue, device, pack, without_digests,
+    DEVICE_MAC, DumpText, Flow, OTHER_MAC, ROUTER_MAC, World, catalogue, device, pack, section,
+    without_digests,
 };
 
 fn world() -> World {
@@ -20,14 +21,6 @@ fn world() -> World {
     world.add_dump("lamp.tar.gz", &pack::tar_gz("lamp", DumpText::of(lamp).bytes()));
     world.built();
     world
-}
-
-/// The lines below a title, without sizes.
-fn section(text: &str, title: &str) -> String {
-    let lines = text.lines().skip_while(|line| *line != title).skip(1).take_while(|line| !line.is_empty());
-    // Tables are set in by a space.
-    let lines = lines.map(|line| line.strip_prefix(' ').unwrap_or(line));
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::instant::Instant;
     after_help = "\
 Exit codes:
   0    success; a reader that stops listening (broken pipe) is success too
-  1    verify found differences, or a dump has more rejected lines than allowed
+  1    verify or diff found differences, or a dump has more rejected lines than allowed
   2    wrong usage or configuration
   3    the input cannot be read
   4    the output cannot be written
@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Check every file of a lake against its manifest
     Verify(VerifyArgs),
+    /// Tell what changed between two lakes
+    Diff(DiffArgs),
     /// Write rows as CSV, NDJSON or Arrow, one file a device and month
     Export(ExportArgs),
     /// List, print and explain recipes
@@ -228,6 +230,28 @@ pub(crate) struct VerifyArgs {
     /// Number of threads [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Reads both manifests, and no data. The exit code is 0 when there is no difference and 1 when there is any: the same rows in \
+another encoding are a difference too, and are said to be that.
+
+Examples:
+  flowlake diff lake/ lake-of-the-new-recipe/
+  flowlake diff lake/ s3://bucket/lake --json")]
+pub(crate) struct DiffArgs {
+    /// A lake: a directory, or a URL such as s3://BUCKET/PREFIX
+    #[arg(value_name = "A", value_parser = LocationParser)]
+    pub(crate) a: Location,
+
+    /// The lake to compare it with: what only this one has was added
+    #[arg(value_name = "B", value_parser = LocationParser)]
+    pub(crate) b: Location,
+
+    /// Print the whole comparison as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::demo::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Verify(args) => commands::verify::run(&args),
+        Command::Diff(args) => commands::diff::run(&args),
         Command::Export(args) => commands::export::run(&args),
         Command::Recipe(command) => commands::recipe::run(&command),
         Command::Completions { shell } => commands::docs::completions(shell),

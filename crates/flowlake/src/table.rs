@@ -35,6 +35,16 @@ pub(crate) fn integer(number: i64) -> String {
     format!("{sign}{}", count(number.unsigned_abs()))
 }
 
+/// How many more or fewer: `+1,234`, `-5`, `0`.
+pub(crate) fn difference(number: i128) -> String {
+    let sign = match number {
+        ..0 => "-",
+        0 => "",
+        _ => "+",
+    };
+    format!("{sign}{}", count(u64::try_from(number.unsigned_abs()).unwrap_or(u64::MAX)))
+}
+
 /// A number with a fraction: three digits of it, more for those that would vanish.
 pub(crate) fn fraction(number: f64) -> String {
     if number == 0.0 || (1e-2..1e15).contains(&number.abs()) {
@@ -55,6 +65,7 @@ mod tests {
     fn numbers_are_readable() {
         assert_eq!(integer(-1_234_567), "-1,234,567");
         assert_eq!(integer(i64::MIN), "-9,223,372,036,854,775,808");
+        assert_eq!([0, 1_234, -5].map(difference), ["0", "+1,234", "-5"]);
         let shown = [0.0, -0.25, 1234.5678, 999.9996, 0.001, -2.5e-7, 1e300];
         let shown: Vec<String> = shown.into_iter().map(fraction).collect();
         assert_eq!(

@@ -117,6 +117,14 @@ impl Outcome {
     }
 }
 
+/// The lines below a title, of a report for people: its table.
+pub(crate) fn section(text: &str, title: &str) -> String {
+    let lines = text.lines().skip_while(|line| *line != title).skip(1).take_while(|line| !line.is_empty());
+    // Tables are set in by a space.
+    let lines = lines.map(|line| line.strip_prefix(' ').unwrap_or(line));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Says on standard error that a test was skipped, and why.
 pub(crate) fn skipped(why: &str) {
     // Past the test runner, which keeps what a passing test prints with `eprintln!`.
