@@ -273,6 +273,10 @@ def test_an_upload_that_completes_while_the_build_is_interrupted(
         environment = store_environment(proxy.endpoint, FLOWLAKE_STORE_PART_BYTES="16384")
         run, sent = stopped(arguments, environment, signal.SIGINT, completing)
     assert sent, str(run)
+    if run.code == 0:
+        # The rest was done sooner than the signal was noticed.
+        assert_holds(store, corpus, prefix)
+        return
     assert run.code == 130, str(run)
     assert store.objects(prefix) == {}
     assert store.uploads(prefix) == []
