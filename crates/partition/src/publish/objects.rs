@@ -6,13 +6,15 @@
 //! the condition under which the manifest is written: that it is still the one, or still absent, that the build found.
 //!
 //! A store that takes conditional writes for plain ones ([`ObjectStore::honours_conditions`]) decides no race. There a
-//! build announces its commit with a claim, and goes on only if nobody else announced one: see [`Claim`].
+//! build announces its commit with a claim, and goes on only if nobody else announced one: see [`claim`].
 
 mod claim;
 mod commit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use flowlake_store::{Cancelled, Location, ObjectStore, Stat, StoreError, Upload, Uploads, unique_name};
@@ -20,7 +22,8 @@ use fs_err as fs;
 
 use self::claim::Claim;
 use self::commit::{Commit, Outcome};
-use super::{PublishError, PublishMode, Target, make_staging, manifest_text, remove_stale};
+use super::directory::{make_staging, remove_stale};
+use super::{PublishError, PublishMode, Target, io_error, manifest_text};
 use crate::layout::{DATA_DIRECTORY, DataPath, NameDigest, REJECTED_DIRECTORY};
 use crate::manifest::{MANIFEST_FILE, Manifest};
 use crate::read::parse_manifest;
@@ -82,6 +85,9 @@ impl Spool {
         let parent = std::env::temp_dir();
         remove_stale(&parent, OsStr::new(SPOOL))?;
         let (root, lock) = make_staging(&parent, OsStr::new(SPOOL))?;
+        // A directory for everybody's temporary files is no place for everybody to read somebody's flows.
+        fs::set_permissions(&root, Permissions::from_mode(0o700))
+            .map_err(io_error("make private", &root))?;
         Ok(Self { root, _lock: lock })
     }
 }
@@ -175,7 +181,7 @@ impl ObjectStaging {
             Outcome::Unclear(source) => {
                 // The store may still carry out what it did not answer.
                 self.fate = Fate::Keep;
-                return Err(PublishError::Unclear { target: self.target(), source });
+                return Err(PublishError::Unclear { target: self.target(), source: Box::new(source) });
             }
         }
         // Only what was there before this build and belongs to no lake any more: a build that began since may have written

@@ -1,0 +1,399 @@
+//! Publishes a lake in a directory of this machine.
+//!
+//! A build writes into a staging directory beside its target. When everything is there and durable, the staging
+//! directory takes the target's name in one step of the file system. So a reader finds the old lake or the new one and
+//! never a part of either, and a build that fails or is killed changes nothing.
+//!
+//! A staging directory is locked (`flock`) as long as its process lives. The lock, not the process id in its name,
+//! tells the leavings of a dead process from the work of a live one: ids are used again, and those of a container mean
+//! nothing outside it.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use flowlake_store::{LakeStore, Location};
+use fs_err as fs;
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::io::Errno;
+
+use super::{PublishError, PublishMode, Target, io_error, manifest_text};
+use crate::layout::{DATA_DIRECTORY, REJECTED_DIRECTORY};
+use crate::manifest::{MANIFEST_FILE, Manifest, Source};
+use crate::read::read_manifest;
+
+/// A lake in the making, beside its target. Dropped without [`Staging::publish`], it leaves nothing behind.
+#[derive(Debug)]
+pub struct Staging {
+    target: PathBuf,
+    mode: PublishMode,
+    /// The staging directory.
+    root: PathBuf,
+    /// Its open handle, which holds the lock.
+    _lock: fs::File,
+    /// Directories above it that did not exist, outermost first.
+    created_parents: Vec<PathBuf>,
+    published: bool,
+}
+
+impl Staging {
+    /// Makes an empty staging directory beside `target`, and missing parents of both. Removes what dead processes left
+    /// there for the same target.
+    ///
+    /// # Errors
+    /// When `mode` does not allow what is at the target, or the place cannot be written to.
+    pub fn create(target: &Path, mode: PublishMode) -> Result<Self, PublishError> {
+        let target = resolve(target)?;
+        let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
+            return Err(PublishError::NoName { path: target });
+        };
+        restore_previous(&target)?;
+        check_target(&target, mode)?;
+        let mut parents = CreatedParents::create(parent)?;
+        remove_stale(parent, name)?;
+        let (root, lock) = make_staging(parent, name)?;
+        let created_parents = std::mem::take(&mut parents.0);
+        Ok(Self { target, mode, root, _lock: lock, created_parents, published: false })
+    }
+
+    /// The root of the lake while it is built.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Writes the manifest, makes everything durable, and puts the lake in its place in one step.
+    ///
+    /// # Errors
+    /// [`PublishError::CommitConflict`] when something else is at the target by now. Then, and after any other error
+    /// before the last step, the target is what it was and the staging directory is gone. Only the word of the file
+    /// system that the new name itself is durable can be missing with the new lake in place.
+    pub fn publish(self, manifest: &Manifest) -> Result<(), PublishError> {
+        let manifest_path = self.root.join(MANIFEST_FILE);
+        let text = manifest_text(manifest).map_err(io_error("write", &manifest_path))?;
+        fs::write(&manifest_path, text).map_err(io_error("write", &manifest_path))?;
+        self.publish_files()
+    }
+
+    /// Makes everything durable and puts it in its place in one step, as it is: for files that are no lake, such as an
+    /// export.
+    ///
+    /// # Errors
+    /// As for [`Staging::publish`].
+    pub fn publish_files(mut self) -> Result<(), PublishError> {
+        sync_tree(&self.root)?;
+
+        self.swap_in()?;
+        self.published = true;
+
+        let parent = self.target.parent().unwrap_or(&self.target);
+        for directory in
+            self.created_parents.iter().map(|created| created.parent().unwrap_or(created)).chain([parent])
+        {
+            sync(directory)?;
+        }
+        // Whatever was replaced now lies under one of these names. The new lake is in place already, so failing to
+        // remove the old one is no failure of the build; the next build tries again.
+        let _ = fs::remove_dir_all(&self.root);
+        let _ = fs::remove_dir_all(previous_path(&self.target));
+        Ok(())
+    }
+
+    fn swap_in(&self) -> Result<(), PublishError> {
+        // The target may have changed since the build began, and then no mode allows more than it did.
+        let found = check_target(&self.target, self.mode).map_err(|error| match error {
+            PublishError::Io { .. } => error,
+            _ => PublishError::CommitConflict { target: Location::Directory(self.target.clone()) },
+        })?;
+        let result = match found {
+            // Renaming onto an empty directory replaces it; onto anything else it fails, so nobody can slip between.
+            Found::Nothing => fs::rename(&self.root, &self.target),
+            Found::Lake => match renameat_with(CWD, &self.root, CWD, &self.target, RenameFlags::EXCHANGE) {
+                Err(Errno::NOSYS | Errno::INVAL | Errno::NOTSUP) => rename_aside(&self.root, &self.target),
+                result => result.map_err(io::Error::from),
+            },
+        };
+        result.map_err(|source| match source.kind() {
+            io::ErrorKind::DirectoryNotEmpty
+            | io::ErrorKind::AlreadyExists
+            | io::ErrorKind::NotADirectory => {
+                PublishError::CommitConflict { target: Location::Directory(self.target.clone()) }
+            }
+            io::ErrorKind::ResourceBusy => PublishError::TargetIsMountPoint { path: self.target.clone() },
+            _ => io_error("put what was made at", &self.target)(source),
+        })
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if self.published {
+            return;
+        }
+        // There is nobody to tell; what stays behind is removed by the next build.
+        let _ = fs::remove_dir_all(&self.root);
+        drop(CreatedParents(std::mem::take(&mut self.created_parents)));
+    }
+}
+
+/// As [`super::look`].
+pub(super) fn look(target: &Path, mode: PublishMode) -> Result<Target, PublishError> {
+    Ok(match check_target(&resolve(target)?, mode)? {
+        Found::Nothing => Target::Empty,
+        Found::Lake => Target::Lake,
+    })
+}
+
+/// What is at a target that may be published to.
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    /// Nothing, or an empty directory.
+    Nothing,
+    Lake,
+}
+
+fn check_target(target: &Path, mode: PublishMode) -> Result<Found, PublishError> {
+    let look = |action| io_error(action, target);
+    let metadata = match fs::symlink_metadata(target) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            let path = target.ancestors().find(|path| path.is_file()).unwrap_or(target).to_owned();
+            return Err(PublishError::TargetNotADirectory { path });
+        }
+        Err(error) => return Err(look("look at")(error)),
+    };
+    if !metadata.is_dir() {
+        return Err(PublishError::TargetNotADirectory { path: target.to_owned() });
+    }
+    if let Some(parent) = target.parent()
+        && fs::metadata(parent).map_err(look("look at the parent of"))?.dev() != metadata.dev()
+    {
+        return Err(PublishError::TargetIsMountPoint { path: target.to_owned() });
+    }
+    if is_lake(target).map_err(look("list"))? {
+        return match mode {
+            PublishMode::Fresh => {
+                Err(PublishError::TargetHoldsLake { target: Location::Directory(target.to_owned()) })
+            }
+            PublishMode::Replace => Ok(Found::Lake),
+        };
+    }
+    match fs::read_dir(target).map_err(look("list"))?.next() {
+        None => Ok(Found::Nothing),
+        Some(_) => Err(PublishError::TargetNotEmpty { target: Location::Directory(target.to_owned()) }),
+    }
+}
+
+/// Whether a directory is a lake and nothing else. A `manifest.json` alone says little: many programs have one. So it has
+/// to be ours, and beside it there may be only what a lake has: replacing a lake must not cost anybody a file.
+fn is_lake(target: &Path) -> io::Result<bool> {
+    if !target.join(MANIFEST_FILE).is_file() {
+        return Ok(false);
+    }
+    for entry in fs::read_dir(target)? {
+        let name = entry?.file_name();
+        let known = [MANIFEST_FILE, DATA_DIRECTORY, REJECTED_DIRECTORY];
+        if !known.iter().any(|known| name == *known) {
+            return Ok(false);
+        }
+    }
+    let Ok(manifest) = read_manifest(&LakeStore::Directory(target.to_owned())) else {
+        return Ok(false);
+    };
+    let rejected = manifest.sources.iter().filter_map(Source::rejected_path);
+    let listed: HashSet<String> =
+        manifest.files.iter().map(|file| file.path.clone()).chain(rejected).collect();
+    Ok(only_listed(&target.join(DATA_DIRECTORY), DATA_DIRECTORY, &listed)?
+        && only_listed(&target.join(REJECTED_DIRECTORY), REJECTED_DIRECTORY, &listed)?)
+}
+
+/// Whether every file below a directory of a lake is one its manifest lists.
+fn only_listed(directory: &Path, prefix: &str, listed: &HashSet<String>) -> io::Result<bool> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let path = format!("{prefix}/{}", entry.file_name().to_string_lossy());
+        let known = if entry.file_type()?.is_dir() {
+            only_listed(&entry.path(), &path, listed)?
+        } else {
+            listed.contains(path.as_str())
+        };
+        if !known {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The target as an absolute path; what a symbolic link points to rather than the link.
+fn resolve(target: &Path) -> Result<PathBuf, PublishError> {
+    let resolved = match fs::canonicalize(target) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => std::path::absolute(target),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => std::path::absolute(target),
+        result => result,
+    };
+    resolved.map_err(io_error("find", target))
+}
+
+/// Parents that were made, outermost first. Removes them again when dropped, as far as they are empty.
+struct CreatedParents(Vec<PathBuf>);
+
+impl CreatedParents {
+    fn create(parent: &Path) -> Result<Self, PublishError> {
+        let missing: Vec<&Path> = parent.ancestors().take_while(|path| !path.exists()).collect();
+        let mut created = Self(Vec::new());
+        for path in missing.into_iter().rev() {
+            match fs::create_dir(path) {
+                Ok(()) => created.0.push(path.to_owned()),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+                Err(error) => return Err(io_error("create", path)(error)),
+            }
+        }
+        Ok(created)
+    }
+}
+
+impl Drop for CreatedParents {
+    fn drop(&mut self) {
+        for path in self.0.iter().rev() {
+            if fs::remove_dir(path).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+fn sibling_prefix(name: &OsStr) -> OsString {
+    let mut prefix = OsString::from(".");
+    prefix.push(name);
+    prefix.push(".flowlake-staging-");
+    prefix
+}
+
+/// Where a replaced lake lies while it cannot be exchanged in one step.
+fn previous_path(target: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(target.file_name().unwrap_or_default());
+    name.push(".flowlake-previous");
+    target.with_file_name(name)
+}
+
+pub(super) fn make_staging(parent: &Path, name: &OsStr) -> Result<(PathBuf, fs::File), PublishError> {
+    let mut attempt = 0u32;
+    loop {
+        let mut staging_name = sibling_prefix(name);
+        staging_name.push(std::process::id().to_string());
+        if attempt > 0 {
+            staging_name.push(format!("-{attempt}"));
+        }
+        attempt += 1;
+        let root = parent.join(staging_name);
+        match fs::create_dir(&root) {
+            Ok(()) => {}
+            // The same id in another container, or another build of this process.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < 1000 => continue,
+            Err(error) => return Err(io_error("create the staging directory", &root)(error)),
+        }
+        // Between making and locking it, somebody clearing up may have taken it for stale: then the next name.
+        if let Some(lock) = lock(&root).map_err(io_error("lock the staging directory", &root))? {
+            return Ok((root, lock));
+        }
+    }
+}
+
+/// Locks a directory; `None` when somebody else has, or it is gone.
+fn lock(directory: &Path) -> io::Result<Option<fs::File>> {
+    let handle = match fs::File::open(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        result => result?,
+    };
+    match flock(&handle, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => return Ok(None),
+        // A file system without locks: nothing is ever taken for stale there, see `remove_stale`.
+        Err(Errno::NOSYS | Errno::NOTSUP | Errno::NOLCK | Errno::INVAL | Errno::BADF) => {
+            return Ok(Some(handle));
+        }
+        result => result?,
+    }
+    let own = handle.metadata()?;
+    let same = |found: std::fs::Metadata| (found.dev(), found.ino()) == (own.dev(), own.ino());
+    let is_there = fs::symlink_metadata(directory).is_ok_and(same);
+    Ok(is_there.then_some(handle))
+}
+
+/// Whether a directory is locked by nobody, so that its process is dead. Keeps the lock if so.
+fn lock_if_stale(directory: &Path) -> Option<fs::File> {
+    let handle = fs::File::open(directory).ok()?;
+    flock(&handle, FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(handle)
+}
+
+/// Removes staging directories for the same target whose processes are dead.
+pub(super) fn remove_stale(parent: &Path, name: &OsStr) -> Result<(), PublishError> {
+    let prefix = sibling_prefix(name);
+    for entry in fs::read_dir(parent).map_err(io_error("list", parent))? {
+        let entry = entry.map_err(io_error("list", parent))?;
+        let stale = entry.file_name().as_encoded_bytes().starts_with(prefix.as_encoded_bytes())
+            && entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if stale && let Some(_lock) = lock_if_stale(&entry.path()) {
+            // Another build may be clearing up too, and it does not matter to this one whether it is done.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Replaces a lake where the file system cannot exchange two names: between two renames there is none.
+fn rename_aside(root: &Path, target: &Path) -> io::Result<()> {
+    let previous = previous_path(target);
+    let _lock = lock(target)?;
+    fs::rename(target, &previous)?;
+    fs::rename(root, target).inspect_err(|_| {
+        // The error that matters is the first one. If this fails too, the next build puts the old lake back.
+        let _ = fs::rename(&previous, target);
+    })
+}
+
+/// Puts a lake back that a process set aside and died before it put the new one in its place.
+fn restore_previous(target: &Path) -> Result<(), PublishError> {
+    let previous = previous_path(target);
+    let Some(_lock) = lock_if_stale(&previous) else {
+        return Ok(());
+    };
+    if target.exists() {
+        // It died later, with the new lake in place.
+        let _ = fs::remove_dir_all(&previous);
+        return Ok(());
+    }
+    fs::rename(&previous, target).map_err(io_error("put back the lake of an interrupted build at", target))
+}
+
+/// Makes a directory and everything below it durable.
+fn sync_tree(directory: &Path) -> Result<(), PublishError> {
+    for entry in fs::read_dir(directory).map_err(io_error("list", directory))? {
+        let entry = entry.map_err(io_error("list", directory))?;
+        let path = entry.path();
+        if entry.file_type().map_err(io_error("look at", &path))?.is_dir() {
+            sync_tree(&path)?;
+        } else {
+            sync(&path)?;
+        }
+    }
+    sync(directory)
+}
+
+fn sync(path: &Path) -> Result<(), PublishError> {
+    match fs::File::open(path).and_then(|file| file.sync_all()) {
+        // Some file systems cannot do this for directories, and need not.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        result => result.map_err(io_error("make durable", path)),
+    }
+}
