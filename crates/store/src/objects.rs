@@ -74,6 +74,7 @@ pub enum Put {
 const MARK_ATTRIBUTE: &str = "flowlake-mark";
 
 /// The pause before another try: growing, and bounded. Several that failed together should not come back together.
+#[expect(clippy::disallowed_methods, reason = "it spreads pauses, and reaches no lake")]
 pub(crate) fn backoff(tries: usize) -> Duration {
     let most = Duration::from_secs(15);
     let base = Duration::from_millis(100).saturating_mul(1 << tries.min(10)).min(most);
@@ -280,7 +281,7 @@ impl ObjectStore {
         let mut file = tempfile::tempfile().map_err(local)?;
         if let Err(error) = std::io::copy(&mut self.reader(entry), &mut file) {
             return Err(match StoreError::inside(&error) {
-                Some(_) => error.downcast::<StoreError>().unwrap_or_else(|error| local(error)),
+                Some(_) => error.downcast::<StoreError>().unwrap_or_else(local),
                 None => local(error),
             });
         }
@@ -404,6 +405,7 @@ impl ObjectStore {
 
 /// A name that no other process and no other call has, anywhere: for objects of the moment, never for anything that stays.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "for names that do not stay")]
 pub fn unique_name() -> String {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let call = CALLS.fetch_add(1, Ordering::Relaxed);

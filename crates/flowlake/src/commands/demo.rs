@@ -46,7 +46,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let summary = build(&Request {
         catalogue: &catalogue,
         recipe: &recipe,
-        input: &LakeStore::Directory(dumps.clone()),
+        input: &LakeStore::Directory(dumps),
         output: &store,
         selection: &Selection::default(),
         jobs,
