@@ -215,6 +215,3 @@ impl Publication {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

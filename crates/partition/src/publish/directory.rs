@@ -397,3 +397,6 @@ fn sync(path: &Path) -> Result<(), PublishError> {
         result => result.map_err(io_error("make durable", path)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,8 +86,7 @@ impl Spool {
         remove_stale(&parent, OsStr::new(SPOOL))?;
         let (root, lock) = make_staging(&parent, OsStr::new(SPOOL))?;
         // A directory for everybody's temporary files is no place for everybody to read somebody's flows.
-        fs::set_permissions(&root, Permissions::from_mode(0o700))
-            .map_err(io_error("make private", &root))?;
+        fs::set_permissions(&root, Permissions::from_mode(0o700)).map_err(io_error("make private", &root))?;
         Ok(Self { root, _lock: lock })
     }
 }

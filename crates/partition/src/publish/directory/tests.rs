@@ -1,4 +1,4 @@
-//! What publishing promises: all or nothing, nothing left behind, nobody else's work touched.
+//! What publishing in a directory promises: all or nothing, nothing left behind, nobody else's work touched.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
