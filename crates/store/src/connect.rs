@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredential};
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::client::HttpConnector;
 use object_store::gcp::GoogleCloudStorageBuilder;
-use object_store::{BackoffConfig, Certificate, ClientOptions, ObjectStore as Library, RetryConfig};
+use object_store::{
+    BackoffConfig, Certificate, ClientOptions, ObjectStore as Library, RetryConfig, StaticCredentialProvider,
+};
 
 use crate::aws;
 use crate::error::{ErrorKind, StoreError};
@@ -29,6 +31,15 @@ pub(crate) struct Clients {
     pub(crate) orphans: Option<Arc<Orphans>>,
 }
 
+/// A server of S3 other than the one that the environment names: for tests, which know several at a time.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Where it is: `http://HOST:PORT`.
+    pub url: String,
+    /// Name and secret of a key, in place of those of the environment.
+    pub key: Option<(String, String)>,
+}
+
 /// What a client is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
@@ -39,7 +50,11 @@ enum Purpose {
 
 const PURPOSES: [Purpose; 3] = [Purpose::Read, Purpose::Write, Purpose::Once];
 
-pub(crate) async fn connect(url: &ObjectUrl, options: &StoreOptions) -> Result<Clients, StoreError> {
+pub(crate) async fn connect(
+    url: &ObjectUrl,
+    options: &StoreOptions,
+    endpoint: Option<&Endpoint>,
+) -> Result<Clients, StoreError> {
     let failed = |error: object_store::Error| {
         let mut error = StoreError::new("connect to", url.to_string(), &error);
         if error.kind == ErrorKind::Other {
@@ -50,7 +65,14 @@ pub(crate) async fn connect(url: &ObjectUrl, options: &StoreOptions) -> Result<C
     let certificates = certificates(url)?;
     match url.scheme() {
         Scheme::S3 => {
-            let settings = aws::Settings::load().await;
+            let mut settings = aws::Settings::load().await;
+            if let Some(Endpoint { url, key }) = endpoint {
+                settings.endpoint = Some(url.clone());
+                if let Some((key_id, secret_key)) = key.clone() {
+                    let credential = AwsCredential { key_id, secret_key, token: None };
+                    settings.credentials = Arc::new(StaticCredentialProvider::new(credential));
+                }
+            }
             let mut builder = AmazonS3Builder::from_env()
                 .with_bucket_name(url.bucket())
                 .with_region(settings.region.as_str())

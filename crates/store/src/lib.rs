@@ -23,6 +23,8 @@ mod runtime;
 mod store;
 mod upload;
 
+#[doc(hidden)]
+pub use connect::Endpoint;
 pub use error::{Cause, ErrorKind, StoreError};
 pub use location::{Location, LocationError, ObjectUrl, Scheme};
 pub use objects::{Condition, ObjectStore, Put, Stat, unique_name};

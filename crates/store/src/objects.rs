@@ -14,7 +14,7 @@ use object_store::{
 };
 use tokio::runtime::Handle;
 
-use crate::connect::{Clients, connect};
+use crate::connect::{Clients, Endpoint, connect};
 use crate::error::{ErrorKind, StoreError};
 use crate::location::ObjectUrl;
 use crate::options::StoreOptions;
@@ -84,9 +84,31 @@ pub(crate) fn backoff(tries: usize) -> Duration {
 
 impl ObjectStore {
     pub(crate) fn connect(url: &ObjectUrl, options: &StoreOptions) -> Result<Self, StoreError> {
+        Self::connect_to(url, options, None)
+    }
+
+    /// A prefix at a server of the caller's choice. Programs go where the environment says: see
+    /// [`LakeStore::open`](crate::LakeStore::open).
+    ///
+    /// # Errors
+    /// When the store cannot be addressed.
+    #[doc(hidden)]
+    pub fn at_endpoint(
+        url: &ObjectUrl,
+        options: &StoreOptions,
+        endpoint: &Endpoint,
+    ) -> Result<Self, StoreError> {
+        Self::connect_to(url, options, Some(endpoint))
+    }
+
+    fn connect_to(
+        url: &ObjectUrl,
+        options: &StoreOptions,
+        endpoint: Option<&Endpoint>,
+    ) -> Result<Self, StoreError> {
         let handle =
             runtime::handle().map_err(|error| StoreError::from_io("connect to", url.to_string(), &error))?;
-        let clients = handle.block_on(connect(url, options))?;
+        let clients = handle.block_on(connect(url, options, endpoint))?;
         Ok(Self(Arc::new(Inner { url: url.clone(), options: options.clone(), handle, clients })))
     }
 
