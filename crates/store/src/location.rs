@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::PathBuf;
 
-use object_store::path::Path as ObjectPath;
+use object_store::path::{Path as ObjectPath, PathPart};
 
 /// A directory, or a prefix of an object store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,10 +160,11 @@ impl ObjectUrl {
 
     /// The key of an object given by its path below this place.
     pub(crate) fn object(&self, below: &str) -> ObjectPath {
-        below
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .fold(self.prefix.clone(), |path, part| path.join(part))
+        below.split('/').filter(|part| !part.is_empty()).fold(self.prefix.clone(), |path, part| {
+            // As it is: a name that was listed has to be found again. Only what no key can hold is written otherwise.
+            let part = PathPart::parse(part).unwrap_or_else(|_| PathPart::from(part));
+            path.join(part)
+        })
     }
 
     /// The path of an object below this place; `None` when it lies elsewhere.
@@ -233,5 +234,8 @@ mod tests {
         assert_eq!(url.below(&ObjectPath::from("lakes/x")), None);
         let Ok(Location::Objects(root)) = Location::parse(OsStr::new("s3://b")) else { panic!("a URL") };
         assert_eq!(root.below(&root.object("x/y")).as_deref(), Some("x/y"));
+        // Names that were listed are found again.
+        assert_eq!(root.object("résumé [1] 100%.json").as_ref(), "résumé [1] 100%.json");
+        assert_eq!(root.object("../x").as_ref(), "%2E%2E/x");
     }
 }
