@@ -171,7 +171,11 @@ impl ErrorKind {
 fn understand(error: &object_store::Error) -> (ErrorKind, String) {
     let chain = chain(error);
     let answer = Answer::find(&chain);
-    let kind = answer.kind().or_else(|| kind_of(error)).unwrap_or_else(|| kind_of_text(&chain));
+    let kind = answer
+        .kind()
+        .or_else(|| kind_of(error))
+        .or_else(|| answer.kind_of_status())
+        .unwrap_or_else(|| kind_of_text(&chain));
     let text = match answer.text() {
         Some(text) => text,
         // The last cause is the one that says what happened; those above repeat it with more around it.
@@ -236,6 +240,12 @@ impl Answer {
         Some(by_code)
     }
 
+    /// Where there is nothing but a status.
+    fn kind_of_status(&self) -> Option<ErrorKind> {
+        let status = self.status?;
+        (status >= 500 || status == 429 || status == 408).then_some(ErrorKind::Unavailable)
+    }
+
     fn text(&self) -> Option<String> {
         let status = self.status.map(|status| format!("status {status}"));
         let parts = [status, self.code.clone(), self.message.as_deref().map(clear)];
@@ -272,7 +282,12 @@ fn kind_of(error: &object_store::Error) -> Option<ErrorKind> {
 fn kind_of_text(chain: &[String]) -> ErrorKind {
     let says = |words: &[&str]| {
         chain.iter().any(|text| {
-            let text = text.to_ascii_lowercase();
+            // Neither what the user named nor the limits of the library say what happened.
+            let text: Vec<&str> = text
+                .split_whitespace()
+                .filter(|word| !word.contains("://") && *word != "retry_timeout:")
+                .collect();
+            let text = text.join(" ").to_ascii_lowercase();
             words.iter().any(|word| text.contains(word))
         })
     };
@@ -382,6 +397,31 @@ mod tests {
             let error = answered(status, &body);
             assert_eq!(error.kind, kind, "{body}");
             assert!(error.hint().is_some(), "{body}");
+        }
+    }
+
+    /// The library adds its limits, and the URL is the user's: neither is what happened.
+    #[test]
+    fn only_what_happened_decides_about_the_kind() {
+        for (source, kind) in [
+            (
+                "Error performing GET http://h/b/x in 2s, after 1 retries, max_retries: 1, retry_timeout: 180s  - Server \
+                 returned non-2xx status code: 503 Service Unavailable: ",
+                ErrorKind::Unavailable,
+            ),
+            (
+                "Error performing GET http://h/b/x in 2s, after 1 retries, max_retries: 1, retry_timeout: 180s  - HTTP \
+                 error: error sending request",
+                ErrorKind::Unavailable,
+            ),
+            (
+                "Error performing GET http://h/certificates/tls/x in 2s - connection reset",
+                ErrorKind::Unavailable,
+            ),
+            ("Error performing GET http://h/timeouts/x in 2s - connection refused", ErrorKind::Unreachable),
+        ] {
+            let error = object_store::Error::Generic { store: "S3", source: source.into() };
+            assert_eq!(StoreError::new("read", "s3://b/x", &error).kind, kind, "{source}");
         }
     }
 
