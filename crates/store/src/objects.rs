@@ -347,6 +347,8 @@ impl ObjectStore {
                 let error = self.failed("write", path)(error);
                 match error.kind {
                     ErrorKind::Exists | ErrorKind::Changed => Ok(Put::Refused),
+                    // What is gone does not have the content that it should have.
+                    ErrorKind::NotFound if matches!(condition, Condition::Is(_)) => Ok(Put::Refused),
                     _ => Err(error),
                 }
             }

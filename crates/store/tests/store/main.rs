@@ -4,5 +4,7 @@
 //! real servers where the environment names them (`scripts/with-object-stores`). `faults` and `resumption` are about what
 //! goes wrong below the library, with the server of ours that misbehaves on demand.
 
+mod faults;
 mod places;
 mod reading;
+mod resumption;
