@@ -188,6 +188,12 @@ fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
     std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect()
 }
 
+/// Whether the library has tried it several times and given up. It does not say so otherwise, and it tries some again,
+/// but neither answers that began well nor whatever it takes for something that must not be done twice.
+pub(crate) fn was_tried_again(error: &object_store::Error) -> bool {
+    chain(error).iter().any(|text| text.contains(", max_retries: "))
+}
+
 /// What a store answered, as far as it is in the text of an error.
 #[derive(Debug, Default)]
 struct Answer {

@@ -15,7 +15,7 @@ use object_store::{
 use tokio::runtime::Handle;
 
 use crate::connect::{Clients, Endpoint, connect};
-use crate::error::{ErrorKind, StoreError};
+use crate::error::{ErrorKind, StoreError, was_tried_again};
 use crate::location::ObjectUrl;
 use crate::options::StoreOptions;
 use crate::orphans::Orphans;
@@ -180,9 +180,34 @@ impl ObjectStore {
         })
     }
 
+    /// Asks again where the library does not: after an answer that began well and broke off, and after a lost one to a
+    /// request that it takes for one that must not be carried out twice.
+    async fn again<T>(
+        &self,
+        operation: &'static str,
+        path: &str,
+        ask: impl AsyncFn() -> object_store::Result<T>,
+    ) -> Result<T, StoreError> {
+        let mut tries = 0;
+        loop {
+            let error = match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let given_up = was_tried_again(&error);
+            let error = self.failed(operation, path)(error);
+            if given_up || !error.may_pass() || tries == self.options().retries {
+                return Err(error);
+            }
+            tries += 1;
+            tokio::time::sleep(backoff(tries)).await;
+        }
+    }
+
     pub(crate) fn files(&self) -> Result<Vec<Entry>, StoreError> {
-        let list = self.reading().list_with_delimiter(Some(self.url().prefix()));
-        let list = self.handle().block_on(list).map_err(self.failed("list", ""))?;
+        let list = self
+            .again("list", "", async || self.reading().list_with_delimiter(Some(self.url().prefix())).await);
+        let list = self.handle().block_on(list)?;
         let mut entries: Vec<Entry> = list
             .objects
             .iter()
@@ -200,8 +225,8 @@ impl ObjectStore {
     pub fn walk(&self, below: &str) -> Result<Vec<Entry>, StoreError> {
         let prefix = self.url().object(below);
         let mut entries: Vec<Entry> = self.handle().block_on(async {
-            let list = self.reading().list(Some(&prefix)).try_collect::<Vec<ObjectMeta>>();
-            let list = list.await.map_err(self.failed("list", below))?;
+            let list = async || self.reading().list(Some(&prefix)).try_collect::<Vec<ObjectMeta>>().await;
+            let list = self.again("list", below, list).await?;
             Ok(list.iter().filter_map(|meta| self.entry_of(meta)).collect())
         })?;
         entries.sort_by(|a, b| a.path.cmp(&b.path));
@@ -385,16 +410,18 @@ impl ObjectStore {
     /// The first one. Other objects may be deleted or not.
     pub fn delete(&self, paths: &[String]) -> Result<(), StoreError> {
         let objects: Vec<ObjectPath> = paths.iter().map(|path| self.url().object(path)).collect();
-        self.handle().block_on(async {
-            let mut deleted = self.writing().delete_stream(stream::iter(objects.into_iter().map(Ok)).boxed());
+        let delete = async || {
+            let objects = stream::iter(objects.clone().into_iter().map(Ok)).boxed();
+            let mut deleted = self.writing().delete_stream(objects);
             while let Some(result) = deleted.next().await {
                 match result {
                     Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                    Err(error) => return Err(self.failed("delete objects below", "")(error)),
+                    Err(error) => return Err(error),
                 }
             }
             Ok(())
-        })
+        };
+        self.handle().block_on(self.again("delete objects below", "", delete))
     }
 
     /// Uploads of files to this place, in the background.

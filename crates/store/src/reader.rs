@@ -14,7 +14,7 @@ use object_store::path::Path as ObjectPath;
 use object_store::{GetOptions, GetRange};
 use tokio::task::JoinHandle;
 
-use crate::error::{ErrorKind, StoreError};
+use crate::error::{ErrorKind, StoreError, was_tried_again};
 use crate::objects::{ObjectStore, backoff};
 use crate::store::Entry;
 
@@ -116,20 +116,22 @@ async fn read_range(store: &ObjectStore, source: &Source, range: Range<u64>) -> 
             },
             Err(error) => error,
         };
+        let given_up = was_tried_again(&error) && got.len() == before;
         let error = StoreError::new("read", &source.url, &error);
-        let hopeless = matches!(
-            error.kind,
-            ErrorKind::NotFound
-                | ErrorKind::NoBucket
-                | ErrorKind::Permission
-                | ErrorKind::NoCredentials
-                | ErrorKind::BadCredentials
-                | ErrorKind::WrongRegion { .. }
-                | ErrorKind::ClockSkew
-                | ErrorKind::Tls
-                | ErrorKind::Changed
-                | ErrorKind::NotSupported
-        );
+        let hopeless = given_up
+            || matches!(
+                error.kind,
+                ErrorKind::NotFound
+                    | ErrorKind::NoBucket
+                    | ErrorKind::Permission
+                    | ErrorKind::NoCredentials
+                    | ErrorKind::BadCredentials
+                    | ErrorKind::WrongRegion { .. }
+                    | ErrorKind::ClockSkew
+                    | ErrorKind::Tls
+                    | ErrorKind::Changed
+                    | ErrorKind::NotSupported
+            );
         // Whatever brings us further is no failed try.
         tries = if got.len() > before { 0 } else { tries + 1 };
         let options = store.options();

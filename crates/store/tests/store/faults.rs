@@ -242,6 +242,24 @@ fn a_server_that_is_not_there_is_unreachable() {
 }
 
 #[test]
+fn small_objects_and_lists_are_asked_for_again_too() {
+    for fault in [Fault::Status(503, ""), Fault::Lost, Fault::Cut(7), Fault::Cut(0)] {
+        let world = World::new();
+        let name = format!("{fault:?}");
+        let mut requests = 0;
+        // Every other request, whatever it is.
+        world.server.misbehave(move |_| {
+            requests += 1;
+            if requests % 2 == 1 { fault.clone() } else { Fault::None }
+        });
+        let (bytes, _) = world.store.read("x").expect(&name).expect("it is there");
+        assert!(bytes == noise(SIZE), "{name}");
+        assert_eq!(world.store.walk("").expect(&name).len(), 1, "{name}");
+        assert!(world.store.stat("x").expect(&name).is_some(), "{name}");
+    }
+}
+
+#[test]
 fn writes_with_a_condition_are_tried_once() {
     for (fault, is_written) in [
         (Fault::Lost, true),
