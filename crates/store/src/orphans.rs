@@ -12,6 +12,11 @@ use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::objects::backoff;
+
+/// How often uploads are listed again, where that fails.
+const TRIES: usize = 3;
+
 /// Lists and aborts multipart uploads of single objects.
 #[derive(Debug)]
 pub(crate) struct Orphans {
@@ -37,7 +42,16 @@ struct Upload {
 impl Orphans {
     /// Aborts every upload of `object` that is not complete.
     pub(crate) async fn abort_all(&self, object: &ObjectPath) -> Result<(), object_store::Error> {
-        for upload in self.list(object).await?.into_iter().filter(|upload| upload.key == object.as_ref()) {
+        let mut tries = 0;
+        let uploads = loop {
+            // The client itself does not try again.
+            match self.list(object).await {
+                Err(_) if tries < TRIES => tries += 1,
+                result => break result?,
+            }
+            tokio::time::sleep(backoff(tries)).await;
+        };
+        for upload in uploads.into_iter().filter(|upload| upload.key == object.as_ref()) {
             match self.store.abort_multipart(object, &upload.upload_id).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(error),

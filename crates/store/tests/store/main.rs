@@ -8,3 +8,4 @@ mod faults;
 mod places;
 mod reading;
 mod resumption;
+mod uploads;
