@@ -2,6 +2,8 @@
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +28,9 @@ pub const DIGEST_ATTRIBUTE: &str = "flowlake-sha256";
 const MOST_FILES: usize = 16;
 /// A file that failed is tried again from its beginning, beside the retries of each request.
 const TRIES: u32 = 3;
+/// How long an answer is waited for that nobody needs any more: once a store has said that it has written an object, the
+/// object can be deleted, and does not come after its deletion.
+const LAST_WORD_TIME: Duration = Duration::from_secs(2);
 /// What aborting an upload may take.
 const TIDY_TIME: Duration = Duration::from_secs(20);
 /// Memory is counted in these.
@@ -73,7 +78,8 @@ struct Done {
 /// What became of uploads that were cancelled.
 #[derive(Debug)]
 pub struct Cancelled {
-    /// Paths of objects that were written.
+    /// Paths of objects that were written, and of those that may have been: nobody waited for the answer, or there was
+    /// none.
     pub uploaded: Vec<String>,
     /// Unfinished uploads that could not be aborted.
     pub left: Vec<StoreError>,
@@ -83,6 +89,8 @@ pub struct Cancelled {
 enum Stop {
     Failed(StoreError),
     Cancelled,
+    /// Cancelled, and the store may carry it out all the same.
+    CancelledOnItsWay,
 }
 
 impl Uploads {
@@ -114,7 +122,13 @@ impl Uploads {
             match result {
                 Ok(true) => done.uploaded.push(upload.path),
                 Ok(false) | Err(Stop::Cancelled) => {}
-                Err(Stop::Failed(error)) => drop(done.failure.get_or_insert(error)),
+                Err(Stop::CancelledOnItsWay) => done.uploaded.push(upload.path),
+                Err(Stop::Failed(error)) => {
+                    if error.may_pass() {
+                        done.uploaded.push(upload.path);
+                    }
+                    done.failure.get_or_insert(error);
+                }
             }
             drop(done);
             drop(permit);
@@ -172,11 +186,12 @@ async fn run(
         if (tries > 0 || upload.may_be_there) && is_there().await {
             break tries > 0;
         }
-        let file = File { upload, object: &object, url: &url, store, state };
+        let file =
+            File { upload, object: &object, url: &url, store, state, completing: AtomicBool::new(false) };
         let mut failure = match file.send(cancelled).await {
             Ok(()) => break true,
-            Err(Stop::Cancelled) => return Err(Stop::Cancelled),
             Err(Stop::Failed(failure)) => failure,
+            Err(cancelled) => return Err(cancelled),
         };
         tries += 1;
         // An upload that somebody aborted, because they took it for their own, is not found.
@@ -203,6 +218,8 @@ struct File<'a> {
     url: &'a str,
     store: &'a ObjectStore,
     state: &'a State,
+    /// Whether the last step of a multipart upload was asked for.
+    completing: AtomicBool,
 }
 
 impl File<'_> {
@@ -215,10 +232,13 @@ impl File<'_> {
                 attributes: self.attributes(),
                 ..PutOptions::default()
             };
-            let put = self.store.writing().put_opts(self.object, PutPayload::from(part), options);
+            let mut put = pin!(self.store.writing().put_opts(self.object, PutPayload::from(part), options));
             return tokio::select! {
-                put = put => put.map(|_| ()).map_err(|error| self.failed(&error)),
-                _ = cancelled.wait_for(|&cancelled| cancelled) => Err(Stop::Cancelled),
+                put = &mut put => put.map(|_| ()).map_err(|error| self.failed(&error)),
+                () = asked_to_end(cancelled) => {
+                    let _ = tokio::time::timeout(LAST_WORD_TIME, put).await;
+                    Err(Stop::CancelledOnItsWay)
+                }
             };
         }
         let options = PutMultipartOptions { attributes: self.attributes(), ..PutMultipartOptions::default() };
@@ -226,9 +246,19 @@ impl File<'_> {
             count_begun_uploads(self.store.writing().put_multipart_opts(self.object, options)).await;
         let result = match begun {
             Ok(mut multipart) => {
-                let parts = tokio::select! {
-                    parts = self.send_parts(&mut *multipart, part_bytes) => parts,
-                    _ = cancelled.wait_for(|&cancelled| cancelled) => Err(Stop::Cancelled),
+                let parts = {
+                    let mut parts = pin!(self.send_parts(&mut *multipart, part_bytes));
+                    tokio::select! {
+                        parts = &mut parts => parts,
+                        () = asked_to_end(cancelled) => {
+                            if self.completing.load(Ordering::Relaxed) {
+                                let _ = tokio::time::timeout(LAST_WORD_TIME, parts).await;
+                                Err(Stop::CancelledOnItsWay)
+                            } else {
+                                Err(Stop::Cancelled)
+                            }
+                        }
+                    }
                 };
                 if parts.is_err() {
                     self.tidy(async { multipart.abort().await }).await;
@@ -266,6 +296,7 @@ impl File<'_> {
         while let Some(sent) = parts.join_next().await {
             self.check(sent)?;
         }
+        self.completing.store(true, Ordering::Relaxed);
         multipart.complete().await.map(|_| ()).map_err(|error| self.failed(&error))
     }
 
@@ -313,6 +344,11 @@ impl File<'_> {
         let error = StoreError::new("abort the unfinished upload of", self.url, &error);
         self.state.done.lock().unwrap_or_else(PoisonError::into_inner).left.push(error);
     }
+}
+
+/// Ends when everything is to end.
+async fn asked_to_end(cancelled: &mut watch::Receiver<bool>) {
+    let _ = cancelled.wait_for(|&cancelled| cancelled).await;
 }
 
 fn read_part(file: &Path, offset: u64, bytes: usize) -> std::io::Result<Bytes> {

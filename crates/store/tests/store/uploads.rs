@@ -1,6 +1,7 @@
 //! Uploads bring files to their place with their digest, or leave nothing.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use flowlake_store::{Cancelled, Condition, LakeStore, Put, Upload, unique_name};
 use flowlake_testserver::{Behaviour, Fault, Server};
@@ -189,6 +190,63 @@ fn a_cancelled_multipart_upload_leaves_nothing_on_the_server() {
     assert!(uploaded.is_empty() && left.is_empty(), "{uploaded:?} {left:?}");
     assert!(server.unfinished_uploads().is_empty());
     assert!(server.keys().is_empty());
+}
+
+/// The object was written, but its answer did not come before the upload was cancelled.
+#[test]
+fn an_upload_that_was_cancelled_on_its_way_is_named() {
+    let server = Server::start(Behaviour::default()).expect("a port");
+    let (store, spool) = (at(&server, &options()), Spool::new());
+    for size in [500, 2500] {
+        let (sender, began) = std::sync::mpsc::channel();
+        server.misbehave(move |request| {
+            let writes =
+                request.writes_object() || request.method == "POST" && request.query.contains_key("uploadId");
+            if writes {
+                let _ = sender.send(());
+                return Fault::Silent;
+            }
+            Fault::None
+        });
+        let uploads = store.uploads();
+        uploads.add(spool.upload("x", &noise(size))).expect("none failed");
+        began.recv().expect("it is written");
+        while server.keys().is_empty() {
+            std::thread::yield_now();
+        }
+        let Cancelled { uploaded, left } = uploads.cancel();
+        assert!(left.is_empty(), "{left:?}");
+        assert_eq!(uploaded, ["x"], "it may be there");
+        server.behave();
+        store.delete(&uploaded).expect("it is deleted");
+        assert!(server.keys().is_empty() && server.unfinished_uploads().is_empty());
+    }
+}
+
+/// A server that is still writing while we give up must not be done after what was written is deleted.
+#[test]
+fn what_a_server_is_writing_is_waited_for() {
+    for (size, step) in [(500, 0), (2500, 4)] {
+        let server = Server::start(Behaviour::default()).expect("a port");
+        let (store, spool) = (at(&server, &options()), Spool::new());
+        let (sender, began) = std::sync::mpsc::channel();
+        let mut requests = 0;
+        server.misbehave(move |_| {
+            requests += 1;
+            if requests != step + 1 {
+                return Fault::None;
+            }
+            let _ = sender.send(());
+            Fault::Late(Duration::from_millis(300))
+        });
+        let uploads = store.uploads();
+        uploads.add(spool.upload("x", &noise(size))).expect("none failed");
+        began.recv().expect("it is written");
+        let Cancelled { uploaded, left } = uploads.cancel();
+        assert!(left.is_empty(), "{left:?}");
+        assert_eq!(uploaded, ["x"]);
+        assert_eq!(server.keys(), ["lake/x"], "the server is done with it");
+    }
 }
 
 /// Each way in which a write goes wrong although it was carried out, or was not.
