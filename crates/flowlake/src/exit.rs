@@ -11,7 +11,7 @@ use flowlake_partition::rejected::RejectedError;
 use flowlake_partition::verify::VerifyError;
 use flowlake_partition::writer::WriteError;
 use flowlake_sample::SampleError;
-use flowlake_store::StoreError;
+use flowlake_store::{ErrorKind, StoreError};
 
 /// How a run ends. The numbers are a public contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,9 @@ impl Failure {
     }
 
     pub(crate) fn store(exit: Exit, error: StoreError) -> Self {
+        if error.kind == ErrorKind::Interrupted {
+            return Self::interrupted();
+        }
         let hint = error.hint();
         Self { exit, error: error.into(), hint }
     }
@@ -77,6 +80,9 @@ impl From<IngestError> for Failure {
         let exit = match &error {
             IngestError::TooManyRejected { .. } => Exit::Differences,
             IngestError::Interrupted => return Self::interrupted(),
+            IngestError::Store(StoreError { kind: ErrorKind::Interrupted, .. }) => {
+                return Self::interrupted();
+            }
             _ => Exit::Input,
         };
         Self { exit, error: error.into(), hint }

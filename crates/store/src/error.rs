@@ -71,6 +71,8 @@ pub enum ErrorKind {
     NotSupported,
     /// A configuration that cannot be used.
     Configuration,
+    /// Somebody asked for it to stop.
+    Interrupted,
     /// Anything else.
     Other,
 }
@@ -161,7 +163,9 @@ impl ErrorKind {
             }
             Self::Changed => "somebody else wrote it meanwhile; try again when nobody does",
             Self::Configuration => "docs/object-stores.md lists what is read from the environment",
-            Self::NotFound | Self::Exists | Self::NotSupported | Self::Other => return None,
+            Self::NotFound | Self::Exists | Self::NotSupported | Self::Interrupted | Self::Other => {
+                return None;
+            }
         };
         Some(hint.to_owned())
     }
@@ -341,7 +345,7 @@ fn clear(text: &str) -> String {
         })
         .collect();
     let mut text = words.join(" ").trim_end_matches([':', ' ', '-']).to_owned();
-    const MOST: usize = 300;
+    const MOST: usize = 600;
     if let Some((end, _)) = text.char_indices().nth(MOST) {
         text.truncate(end);
         text.push('…');
@@ -433,7 +437,7 @@ mod tests {
 
     #[test]
     fn queries_of_urls_and_long_documents_are_cut() {
-        let source = format!("GET https://a.blob/x?sig=SECRET failed {}", "y".repeat(1000));
+        let source = format!("GET https://a.blob/x?sig=SECRET failed {}", "y".repeat(2000));
         let error = object_store::Error::Generic { store: "Az", source: source.into() };
         let text = StoreError::new("read", "az://c/x", &error).source.to_string();
         assert!(text.starts_with("GET https://a.blob/x failed yyy"), "{text}");

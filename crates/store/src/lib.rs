@@ -22,12 +22,13 @@ mod reader;
 mod runtime;
 mod store;
 mod upload;
+mod waiting;
 
 #[doc(hidden)]
 pub use connect::Endpoint;
 pub use error::{Cause, ErrorKind, StoreError};
 pub use location::{Location, LocationError, ObjectUrl, Scheme};
-pub use objects::{Condition, ObjectStore, Put, Stat, unique_name};
+pub use objects::{Condition, ObjectStore, Put, Stat, UnfinishedUploads, unique_name};
 pub use options::{OptionsError, StoreOptions};
 pub use store::{Entry, EntryKind, LakeStore, Version};
 pub use upload::{Cancelled, DIGEST_ATTRIBUTE, Upload, Uploads};

@@ -18,7 +18,7 @@ use crate::connect::{Clients, Endpoint, connect};
 use crate::error::{ErrorKind, StoreError, was_tried_again};
 use crate::location::ObjectUrl;
 use crate::options::StoreOptions;
-use crate::orphans::Orphans;
+use crate::orphans::{Orphans, UnfinishedUpload};
 use crate::reader::ObjectReader;
 use crate::runtime;
 use crate::store::{Entry, EntryKind, Version};
@@ -26,14 +26,16 @@ use crate::upload::{DIGEST_ATTRIBUTE, Uploads};
 
 /// A prefix in a bucket, with everything that only object stores can do. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct ObjectStore(Arc<Inner>);
+pub struct ObjectStore(pub(crate) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    url: ObjectUrl,
-    options: StoreOptions,
-    handle: Handle,
-    clients: Clients,
+pub(crate) struct Inner {
+    pub(crate) url: ObjectUrl,
+    pub(crate) options: StoreOptions,
+    /// How long a call may take, if that is limited.
+    pub(crate) limit: Option<Duration>,
+    pub(crate) handle: Handle,
+    pub(crate) clients: Clients,
 }
 
 /// What a store says about an object.
@@ -70,8 +72,13 @@ pub enum Put {
     Refused,
 }
 
+/// Multipart uploads that were begun.
+#[derive(Debug)]
+pub struct UnfinishedUploads(Vec<UnfinishedUpload>);
+
 /// User metadata with the mark of whoever wrote an object.
-const MARK_ATTRIBUTE: &str = "flowlake-mark";
+/// Without punctuation: Azure wants names that are identifiers, and others' servers drop headers with underscores.
+const MARK_ATTRIBUTE: &str = "flowlakemark";
 
 /// The pause before another try: growing, and bounded. Several that failed together should not come back together.
 #[expect(clippy::disallowed_methods, reason = "it spreads pauses, and reaches no lake")]
@@ -109,7 +116,7 @@ impl ObjectStore {
         let handle =
             runtime::handle().map_err(|error| StoreError::from_io("connect to", url.to_string(), &error))?;
         let clients = handle.block_on(connect(url, options, endpoint))?;
-        Ok(Self(Arc::new(Inner { url: url.clone(), options: options.clone(), handle, clients })))
+        Ok(Self(Arc::new(Inner { url: url.clone(), options: options.clone(), limit: None, handle, clients })))
     }
 
     /// A store in memory, for tests.
@@ -119,16 +126,17 @@ impl ObjectStore {
         let clients =
             Clients { read: Arc::clone(&store), write: Arc::clone(&store), once: store, orphans: None };
         let Ok(handle) = runtime::handle() else { unreachable!("a test has threads") };
-        Self(Arc::new(Inner { url: ObjectUrl::of_memory(), options, handle, clients }))
+        Self(Arc::new(Inner { url: ObjectUrl::of_memory(), options, limit: None, handle, clients }))
     }
 
     /// The same store at another prefix, `below` this one.
     #[must_use]
     pub fn below(&self, below: &str) -> Self {
-        let Inner { url, options, handle, clients } = &*self.0;
+        let Inner { url, options, limit, handle, clients } = &*self.0;
         Self(Arc::new(Inner {
             url: url.join(below),
             options: options.clone(),
+            limit: *limit,
             handle: handle.clone(),
             clients: clients.clone(),
         }))
@@ -207,7 +215,7 @@ impl ObjectStore {
     pub(crate) fn files(&self) -> Result<Vec<Entry>, StoreError> {
         let list = self
             .again("list", "", async || self.reading().list_with_delimiter(Some(self.url().prefix())).await);
-        let list = self.handle().block_on(list)?;
+        let list = self.wait("list", "", list)?;
         let mut entries: Vec<Entry> = list
             .objects
             .iter()
@@ -224,7 +232,7 @@ impl ObjectStore {
     /// When they cannot be listed.
     pub fn walk(&self, below: &str) -> Result<Vec<Entry>, StoreError> {
         let prefix = self.url().object(below);
-        let mut entries: Vec<Entry> = self.handle().block_on(async {
+        let mut entries: Vec<Entry> = self.wait("list", below, async {
             let list = async || self.reading().list(Some(&prefix)).try_collect::<Vec<ObjectMeta>>().await;
             let list = self.again("list", below, list).await?;
             Ok(list.iter().filter_map(|meta| self.entry_of(meta)).collect())
@@ -238,7 +246,7 @@ impl ObjectStore {
     /// # Errors
     /// When it cannot be asked.
     pub fn stat(&self, path: &str) -> Result<Option<Stat>, StoreError> {
-        self.handle().block_on(self.stat_async(path))
+        self.wait("look at", path, self.stat_async(path))
     }
 
     pub(crate) async fn stat_async(&self, path: &str) -> Result<Option<Stat>, StoreError> {
@@ -255,7 +263,9 @@ impl ObjectStore {
     /// The first one.
     pub fn stat_all(&self, paths: &[&str]) -> Result<Vec<Option<Stat>>, StoreError> {
         const AT_A_TIME: usize = 32;
-        self.handle().block_on(
+        self.wait(
+            "look at",
+            "",
             stream::iter(paths.iter().map(|path| self.stat_async(path))).buffered(AT_A_TIME).try_collect(),
         )
     }
@@ -292,7 +302,7 @@ impl ObjectStore {
     /// When it is there and cannot be read.
     pub fn read(&self, path: &str) -> Result<Option<(Vec<u8>, Stat)>, StoreError> {
         let object = self.url().object(path);
-        self.handle().block_on(async {
+        self.wait("read", path, async {
             let mut tries = 0;
             loop {
                 let error = match self.reading().get_opts(&object, GetOptions::default()).await {
@@ -365,18 +375,18 @@ impl ObjectStore {
             [(Attribute::Metadata(MARK_ATTRIBUTE.into()), mark.to_owned())].into_iter().collect();
         let options = PutOptions { mode, attributes, ..PutOptions::default() };
         let object = self.url().object(path);
-        let put = self.0.clients.once.put_opts(&object, PutPayload::from(bytes), options);
-        match self.handle().block_on(put) {
+        let put = async {
+            let put = self.0.clients.once.put_opts(&object, PutPayload::from(bytes), options);
+            put.await.map_err(self.failed("write", path))
+        };
+        match self.wait("write", path, put) {
             Ok(_) => Ok(Put::Written),
-            Err(error) => {
-                let error = self.failed("write", path)(error);
-                match error.kind {
-                    ErrorKind::Exists | ErrorKind::Changed => Ok(Put::Refused),
-                    // What is gone does not have the content that it should have.
-                    ErrorKind::NotFound if matches!(condition, Condition::Is(_)) => Ok(Put::Refused),
-                    _ => Err(error),
-                }
-            }
+            Err(error) => match error.kind {
+                ErrorKind::Exists | ErrorKind::Changed => Ok(Put::Refused),
+                // What is gone does not have the content that it should have.
+                ErrorKind::NotFound if matches!(condition, Condition::Is(_)) => Ok(Put::Refused),
+                _ => Err(error),
+            },
         }
     }
 
@@ -397,7 +407,7 @@ impl ObjectStore {
             match self.put(path, bytes.to_vec(), condition, mark) {
                 Err(error) if error.may_pass() && tries < self.options().retries => {
                     tries += 1;
-                    std::thread::sleep(backoff(tries));
+                    self.pause("write", backoff(tries))?;
                 }
                 result => return result,
             }
@@ -421,7 +431,30 @@ impl ObjectStore {
             }
             Ok(())
         };
-        self.handle().block_on(self.again("delete objects below", "", delete))
+        self.wait("delete objects below", "", self.again("delete objects below", "", delete))
+    }
+
+    /// Uploads to this place that nobody has completed yet, as far as the store tells.
+    ///
+    /// # Errors
+    /// When it does not, for want of permission above all.
+    pub fn unfinished_uploads(&self) -> Result<UnfinishedUploads, StoreError> {
+        let Some(orphans) = self.orphans() else { return Ok(UnfinishedUploads(Vec::new())) };
+        self.wait("list the unfinished uploads of", "", async {
+            let uploads = orphans.below(self.url().prefix()).await;
+            uploads.map(UnfinishedUploads).map_err(self.failed("list the unfinished uploads of", ""))
+        })
+    }
+
+    /// Aborts uploads; those that are gone are no error.
+    ///
+    /// # Errors
+    /// The first one.
+    pub fn abort(&self, uploads: &UnfinishedUploads) -> Result<(), StoreError> {
+        let Some(orphans) = self.orphans() else { return Ok(()) };
+        self.wait("abort unfinished uploads of", "", async {
+            orphans.abort(&uploads.0).await.map_err(self.failed("abort unfinished uploads of", ""))
+        })
     }
 
     /// Uploads of files to this place, in the background.

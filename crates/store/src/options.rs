@@ -1,9 +1,10 @@
 //! How patient and how eager to be with a store.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Limits of the work with object stores.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct StoreOptions {
     /// How long a request may go without a byte of an answer. Writing has four times as long for the whole of a request.
     pub timeout: Duration,
@@ -17,6 +18,8 @@ pub struct StoreOptions {
     pub range_bytes: usize,
     /// Ranges asked for ahead of the one that is read.
     pub ranges_ahead: usize,
+    /// Ends every waiting with [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) soon after it is set.
+    pub interrupted: Option<&'static AtomicBool>,
 }
 
 impl Default for StoreOptions {
@@ -28,6 +31,7 @@ impl Default for StoreOptions {
             part_bytes: 8 << 20,
             range_bytes: 2 << 20,
             ranges_ahead: 3,
+            interrupted: None,
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::objects::backoff;
 /// How often uploads are listed again, where that fails.
 const TRIES: usize = 3;
 
-/// Lists and aborts multipart uploads of single objects.
+/// Lists and aborts multipart uploads.
 #[derive(Debug)]
 pub(crate) struct Orphans {
     pub(crate) store: Arc<AmazonS3>,
@@ -29,12 +29,13 @@ pub(crate) struct Orphans {
 #[serde(rename_all = "PascalCase")]
 struct ListMultipartUploads {
     #[serde(default, rename = "Upload")]
-    uploads: Vec<Upload>,
+    uploads: Vec<UnfinishedUpload>,
 }
 
+/// One that is not complete.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Upload {
+pub(crate) struct UnfinishedUpload {
     key: String,
     upload_id: String,
 }
@@ -42,17 +43,27 @@ struct Upload {
 impl Orphans {
     /// Aborts every upload of `object` that is not complete.
     pub(crate) async fn abort_all(&self, object: &ObjectPath) -> Result<(), object_store::Error> {
-        let mut tries = 0;
-        let uploads = loop {
-            // The client itself does not try again.
-            match self.list(object).await {
-                Err(_) if tries < TRIES => tries += 1,
-                result => break result?,
-            }
-            tokio::time::sleep(backoff(tries)).await;
-        };
-        for upload in uploads.into_iter().filter(|upload| upload.key == object.as_ref()) {
-            match self.store.abort_multipart(object, &upload.upload_id).await {
+        let mut uploads = self.list_again(object.as_ref()).await?;
+        uploads.retain(|upload| upload.key == object.as_ref());
+        self.abort(&uploads).await
+    }
+
+    /// The uploads of objects below a prefix that are not complete; the first thousand.
+    pub(crate) async fn below(
+        &self,
+        prefix: &ObjectPath,
+    ) -> Result<Vec<UnfinishedUpload>, object_store::Error> {
+        match prefix.as_ref() {
+            "" => self.list_again("").await,
+            prefix => self.list_again(&format!("{prefix}/")).await,
+        }
+    }
+
+    /// Aborts uploads; those that are gone are no error.
+    pub(crate) async fn abort(&self, uploads: &[UnfinishedUpload]) -> Result<(), object_store::Error> {
+        for upload in uploads {
+            let object = ObjectPath::parse(&upload.key)?;
+            match self.store.abort_multipart(&object, &upload.upload_id).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -60,7 +71,19 @@ impl Orphans {
         Ok(())
     }
 
-    async fn list(&self, object: &ObjectPath) -> Result<Vec<Upload>, object_store::Error> {
+    /// The client itself does not try again.
+    async fn list_again(&self, prefix: &str) -> Result<Vec<UnfinishedUpload>, object_store::Error> {
+        let mut tries = 0;
+        loop {
+            match self.list(prefix).await {
+                Err(_) if tries < TRIES => tries += 1,
+                result => return result,
+            }
+            tokio::time::sleep(backoff(tries)).await;
+        }
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<UnfinishedUpload>, object_store::Error> {
         let generic = |source: Box<dyn std::error::Error + Send + Sync>| object_store::Error::Generic {
             store: "S3",
             source,
@@ -71,7 +94,7 @@ impl Orphans {
         url.set_query(None);
         let bucket = url.path().strip_suffix('x').unwrap_or_default().to_owned();
         url.set_path(&bucket);
-        url.query_pairs_mut().append_pair("prefix", object.as_ref()).append_pair("uploads", "");
+        url.query_pairs_mut().append_pair("prefix", prefix).append_pair("uploads", "");
 
         let credential = self.store.credentials().get_credential().await?;
         let mut request = Request::get(url.as_str())

@@ -78,7 +78,10 @@ impl Read for ObjectReader {
         while self.current.is_empty() {
             self.ask_ahead();
             let Some(range) = self.ahead.pop_front() else { return Ok(0) };
-            let bytes = self.store.handle().block_on(range).map_err(io::Error::other)?;
+            let lost = |error: tokio::task::JoinError| {
+                StoreError::of_kind("read", &self.source.url, ErrorKind::Other, error.to_string())
+            };
+            let bytes = self.store.wait("read", "", async { range.await.map_err(lost)? });
             self.current = bytes.map_err(StoreError::into_io)?;
             self.ask_ahead();
         }

@@ -22,7 +22,7 @@ use crate::objects::{ObjectStore, backoff};
 
 /// User metadata of an object with the SHA-256 of its bytes, hexadecimal. The bytes are checked against a digest in the
 /// signed request when they are uploaded, and an object written anew loses it: so it tells the content without reading it.
-pub const DIGEST_ATTRIBUTE: &str = "flowlake-sha256";
+pub const DIGEST_ATTRIBUTE: &str = "flowlakesha256";
 
 /// Files that are being uploaded or wait for it, before whoever makes them has to wait.
 const MOST_FILES: usize = 16;
@@ -110,7 +110,9 @@ impl Uploads {
     /// # Errors
     /// That of an earlier one: the build cannot succeed then.
     pub fn add(&self, upload: Upload) -> Result<(), StoreError> {
-        let permit = self.store.handle().block_on(Arc::clone(&self.files).acquire_owned());
+        let permit = self
+            .store
+            .wait("write", &upload.path, async { Ok(Arc::clone(&self.files).acquire_owned().await) })?;
         if let Some(failure) = self.done().failure.take() {
             return Err(failure);
         }
@@ -142,7 +144,7 @@ impl Uploads {
     /// That of the first one that failed. The others are there or not; [`Uploads::cancel`] tells.
     pub fn wait(&self) -> Result<Vec<String>, StoreError> {
         let all = u32::try_from(MOST_FILES).unwrap_or(u32::MAX);
-        drop(self.store.handle().block_on(self.files.acquire_many(all)));
+        drop(self.store.wait("write to", "", async { Ok(self.files.acquire_many(all).await) })?);
         let mut done = self.done();
         match done.failure.take() {
             Some(failure) => Err(failure),
@@ -155,7 +157,9 @@ impl Uploads {
     pub fn cancel(&self) -> Cancelled {
         // Nobody may be listening: then there is nothing to cancel.
         let _ = self.cancel.send(true);
-        let _ = self.wait();
+        // Each of them ends soon, and by itself.
+        let all = u32::try_from(MOST_FILES).unwrap_or(u32::MAX);
+        drop(self.store.handle().block_on(self.files.acquire_many(all)));
         let mut done = self.done();
         Cancelled { uploaded: std::mem::take(&mut done.uploaded), left: std::mem::take(&mut done.left) }
     }

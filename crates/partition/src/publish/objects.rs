@@ -16,11 +16,12 @@ use std::ffi::OsStr;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use flowlake_store::{Cancelled, Location, ObjectStore, Stat, StoreError, Upload, Uploads, unique_name};
 use fs_err as fs;
 
-use self::claim::Claim;
+use self::claim::{COMMIT_TIME, Claim, WRITE_TIME};
 use self::commit::{Commit, Outcome};
 use super::directory::{make_staging, remove_stale};
 use super::{PublishError, PublishMode, Target, io_error, manifest_text};
@@ -30,6 +31,8 @@ use crate::read::parse_manifest;
 
 /// Objects of the moment: probes and claims.
 const TRANSIENT: &str = ".flowlake-";
+/// How long a request may take that only tidies up after a failure.
+const TIDY_TIME: Duration = Duration::from_secs(20);
 /// Name of the directory of files that wait to be uploaded.
 const SPOOL: &str = "flowlake-upload";
 
@@ -161,18 +164,10 @@ impl ObjectStaging {
         let listed = listed(manifest);
         self.check_presence(manifest)?;
 
-        let commit = Commit { store: &self.store, before: &self.before, text: &text, mark: &self.mark };
-        let outcome = match self.honours_conditions {
-            true => commit.conditionally(),
-            false => match Claim::make(&self.store)? {
-                Some(claim) => {
-                    let outcome = commit.unconditionally();
-                    claim.withdraw();
-                    outcome
-                }
-                None => Outcome::Conflict,
-            },
-        };
+        // Uploads of builds that died, and of builds that will not get any further once this one has committed. Whoever may
+        // not list them has a lifecycle rule.
+        let unfinished = self.store.unfinished_uploads().ok();
+        let outcome = self.commit(&text)?;
         match outcome {
             Outcome::Committed => self.fate = Fate::Keep,
             Outcome::Conflict => return Err(PublishError::CommitConflict { target: self.target() }),
@@ -192,9 +187,29 @@ impl ObjectStaging {
             .filter(|path| path.as_str() != MANIFEST_FILE && !listed.contains(path.as_str()))
             .cloned()
             .collect();
-        let left =
-            if old.is_empty() { Vec::new() } else { self.store.delete(&old).err().into_iter().collect() };
+        let store = self.store.uninterrupted(self.store.patience());
+        let mut left = self.uploads.cancel().left;
+        if !old.is_empty() {
+            left.extend(store.delete(&old).err());
+        }
+        left.extend(unfinished.and_then(|unfinished| store.abort(&unfinished).err()));
         Ok(Published { left })
+    }
+
+    /// Writes the manifest.
+    fn commit(&self, text: &[u8]) -> Result<Outcome, StoreError> {
+        let Self { store, before, mark, .. } = self;
+        if self.honours_conditions {
+            let until = Instant::now() + store.patience();
+            let store = &store.uninterrupted(store.patience());
+            return Ok(Commit { store, before, text, mark, until }.conditionally());
+        }
+        let Some(claim) = Claim::make(store)? else { return Ok(Outcome::Conflict) };
+        let until = claim.made() + COMMIT_TIME;
+        let store = &store.uninterrupted(WRITE_TIME);
+        let outcome = Commit { store, before, text, mark, until }.unconditionally();
+        claim.withdraw();
+        Ok(outcome)
     }
 
     /// Gives up: ends uploads and deletes the objects that were uploaded. What that leaves behind is in the answer.
@@ -210,7 +225,8 @@ impl ObjectStaging {
         }
         self.fate = Fate::Keep;
         // Somebody else's lake may list them: the same rows have the same names.
-        match self.store.read(MANIFEST_FILE) {
+        let store = self.store.uninterrupted(TIDY_TIME);
+        match store.read(MANIFEST_FILE) {
             Err(error) => left.push(error),
             Ok(current) => {
                 let manifest = current.and_then(|(bytes, _)| parse_manifest(&bytes, MANIFEST_FILE).ok());
@@ -218,7 +234,7 @@ impl ObjectStaging {
                 let ours: Vec<String> =
                     uploaded.into_iter().filter(|path| !listed.contains(path.as_str())).collect();
                 if !ours.is_empty() {
-                    left.extend(self.store.delete(&ours).err());
+                    left.extend(store.delete(&ours).err());
                 }
             }
         }

@@ -4,7 +4,8 @@
 //! own, it commits; else it takes its claim back, waits for a time that is not the same for everybody, and tries again.
 //! Of two builds at least one writes its claim before the other lists, so no two can both see none: that needs a store
 //! whose lists show every object that was written before, and no clock. A claim of a process that died would stop
-//! everybody, so one that is a quarter of an hour older than our own, by the clock of the store, does not count.
+//! everybody, so one that is a minute older than our own, by the clock of the store, does not count: whoever holds a
+//! claim ends well before that ([`COMMIT_TIME`]), one way or the other.
 
 use std::time::{Duration, Instant};
 
@@ -12,15 +13,20 @@ use flowlake_store::{Condition, ObjectStore, StoreError, unique_name};
 
 /// Beginning of the names of claims.
 const PREFIX: &str = ".flowlake-commit-claim-";
-/// A commit takes seconds.
-const STALE_SECONDS: i64 = 15 * 60;
-/// How long to try to be the only one.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Age at which a claim counts no more.
+const STALE_SECONDS: i64 = 60;
+/// How long whoever holds a claim may go on beginning to write. A write may take [`WRITE_TIME`] more.
+pub(super) const COMMIT_TIME: Duration = Duration::from_secs(25);
+/// How long a single write under a claim may take.
+pub(super) const WRITE_TIME: Duration = Duration::from_secs(20);
+/// How long to try to be the only one: longer than a dead claim counts.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The right to commit, until it is withdrawn.
 pub(super) struct Claim {
     store: ObjectStore,
     path: String,
+    made: Instant,
 }
 
 impl Claim {
@@ -29,7 +35,11 @@ impl Claim {
         let begun = Instant::now();
         let mut tries = 0;
         loop {
-            let claim = Self { store: store.clone(), path: format!("{PREFIX}{}", unique_name()) };
+            let claim = Self {
+                store: store.clone(),
+                path: format!("{PREFIX}{}", unique_name()),
+                made: Instant::now(),
+            };
             store.put_until_answered(&claim.path, b"claim\n", Condition::Any, "claim")?;
             match claim.is_alone() {
                 Ok(true) => return Ok(Some(claim)),
@@ -62,10 +72,15 @@ impl Claim {
             .all(|other| own.written_seconds - other.written_seconds > STALE_SECONDS))
     }
 
+    /// A moment before it was written.
+    pub(super) fn made(&self) -> Instant {
+        self.made
+    }
+
     /// Gives the right back.
     pub(super) fn withdraw(self) {
         // One that stays counts for nothing after a while, and the next build to replace the lake deletes it.
-        let _ = self.store.delete(&[self.path]);
+        let _ = self.store.uninterrupted(WRITE_TIME).delete(&[self.path]);
     }
 }
 
@@ -73,5 +88,5 @@ impl Claim {
 fn jittered(tries: u32) -> Duration {
     let name = unique_name();
     let spread = name.bytes().fold(0u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
-    Duration::from_millis(20 + spread % (100u64 << tries.min(4)))
+    Duration::from_millis(20 + spread % (100u64 << tries.min(5)))
 }

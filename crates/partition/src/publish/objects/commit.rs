@@ -1,6 +1,6 @@
 //! The one write that makes a lake: how it is made, and how it is found out whether it was made.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flowlake_store::{Condition, ObjectStore, Put, StoreError};
 
@@ -16,6 +16,8 @@ pub(super) struct Commit<'a> {
     pub(super) before: &'a Before,
     pub(super) text: &'a [u8],
     pub(super) mark: &'a str,
+    /// After which no write is begun any more.
+    pub(super) until: Instant,
 }
 
 /// What became of it.
@@ -71,7 +73,7 @@ impl Commit<'_> {
                 Err(error) => return Outcome::Unclear(error),
             }
             tries += 1;
-            if tries == TRIES {
+            if tries == TRIES || Instant::now() >= self.until {
                 // Refused every time although nothing has changed: somebody is writing there all the while.
                 return unanswered.map_or(Outcome::Conflict, Outcome::Unclear);
             }
@@ -103,7 +105,7 @@ impl Commit<'_> {
                 Err(error) => return Outcome::Unclear(error),
             }
             tries += 1;
-            if tries == TRIES {
+            if tries == TRIES || Instant::now() >= self.until {
                 return unanswered.map_or(Outcome::Conflict, Outcome::Unclear);
             }
             pause(tries);
