@@ -215,3 +215,6 @@ impl Publication {
         }
     }
 }
+
+#[cfg(test)]
+mod contract;

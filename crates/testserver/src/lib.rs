@@ -14,7 +14,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use self::http::Answer;
@@ -78,6 +78,7 @@ struct Shared {
 pub struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
 }
 
 impl fmt::Debug for Server {
@@ -105,18 +106,18 @@ impl Server {
             rule: Mutex::new(Box::new(|_| Fault::None)),
             stopped: AtomicBool::new(false),
         });
-        let accepting = Arc::clone(&shared);
-        thread::spawn(move || {
+        let sharing = Arc::clone(&shared);
+        let accepting = thread::spawn(move || {
             for stream in listener.incoming() {
-                if accepting.stopped.load(Ordering::Relaxed) {
+                if sharing.stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                let (Ok(stream), shared) = (stream, Arc::clone(&accepting)) else { continue };
+                let (Ok(stream), shared) = (stream, Arc::clone(&sharing)) else { continue };
                 // A client that goes away is none of our business.
                 thread::spawn(move || drop(shared.serve(stream)));
             }
         });
-        Ok(Self { address, shared })
+        Ok(Self { address, shared, accepting: Some(accepting) })
     }
 
     /// Where it is.
@@ -181,6 +182,8 @@ impl Drop for Server {
         self.shared.stopped.store(true, Ordering::Relaxed);
         // So that it looks; if nobody listens any more, it has looked.
         drop(TcpStream::connect(self.address));
+        // From here on nobody is there.
+        drop(self.accepting.take().map(JoinHandle::join));
     }
 }
 
