@@ -95,7 +95,7 @@ def test_data_objects_carry_their_digest(store: Store, corpus: Corpus, prefix: s
     for file in json.loads(corpus.manifests[SELECTION])["files"]:
         answer = store.client.head_object(Bucket=store.bucket, Key=prefix + file["path"])
         metadata = {name.lower(): value for name, value in answer["Metadata"].items()}
-        assert metadata["flowlake-sha256"] == file["sha256"]
+        assert metadata["flowlakesha256"] == file["sha256"]
         assert file["path"].endswith(f"-{file['sha256'][:16]}.parquet")
 
 
@@ -120,7 +120,7 @@ def test_verify_sees_what_was_done_to_a_lake(store: Store, corpus: Corpus, prefi
     assert body is not None
     assert other is not None
     spoiled = other[:-200] + bytes([other[-200] ^ 1]) + other[-199:]
-    digest = {"flowlake-sha256": hashlib.sha256(other).hexdigest()}
+    digest = {"flowlakesha256": hashlib.sha256(other).hexdigest()}
     stray = "data/month=2019-07/deviceClass=tv/stray-00000-0123456789abcdef.parquet"
     for quick in ([], ["--quick"]):
         for change, name in (
@@ -128,14 +128,14 @@ def test_verify_sees_what_was_done_to_a_lake(store: Store, corpus: Corpus, prefi
             (lambda: store.put(prefix + stray, body), stray),
             # As large as before, so that its metadata alone betrays it, or that it has none.
             (lambda: store.put(prefix + changed, spoiled), changed),
-            (lambda: store.put(prefix + changed, spoiled, {"flowlake-sha256": "0" * 64}), changed),
+            (lambda: store.put(prefix + changed, spoiled, {"flowlakesha256": "0" * 64}), changed),
         ):
             change()
             found = flowlake("verify", url, *quick, environment=environment)
             assert found.code == 1, str(found)
             assert name in found.said
             store.delete([prefix + stray])
-            store.put(prefix + removed, body, {"flowlake-sha256": hashlib.sha256(body).hexdigest()})
+            store.put(prefix + removed, body, {"flowlakesha256": hashlib.sha256(body).hexdigest()})
             store.put(prefix + changed, other, digest)
             succeed(store, "verify", url, *quick)
     # With the right metadata only reading it tells.

@@ -101,7 +101,7 @@ impl Store {
         answer.headers.insert("Last-Modified", as_in_headers(object.written));
         // Only these are known to anybody.
         for (name, header) in
-            [("flowlake-sha256", "x-amz-meta-flowlake-sha256"), ("flowlake-mark", "x-amz-meta-flowlake-mark")]
+            [("flowlakesha256", "x-amz-meta-flowlakesha256"), ("flowlakemark", "x-amz-meta-flowlakemark")]
         {
             if let Some(value) = object.metadata.get(name) {
                 answer.headers.insert(header, value.clone());

@@ -119,8 +119,8 @@ def start_rclone(directory: Path, servers: list[Server]) -> tuple[Server, str]:
     ListMultipartUploads knows prefixes, but answers NoSuchUpload for a bucket that never had an upload since the server
     began. DeleteObjects works, parts may be of any size and come in any order.
 
-    It answers a request for a range with that range, but with 200 instead of 206 Partial Content, which no store does
-    and clients rightly refuse. A proxy of ours in front of it puts that right.
+    It answers a request for a range with that range, but with 200 instead of 206 Partial Content, which no store does.
+    flowlake takes it for what it is, other clients refuse it: for them a proxy of ours in front of it puts that right.
     """
     data = directory / "rclone"
     data.mkdir()

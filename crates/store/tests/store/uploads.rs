@@ -141,7 +141,7 @@ fn a_multipart_upload_is_begun_once_and_completed() {
     assert_eq!(asked, ["POST", "PUT", "PUT", "PUT", "POST"]);
     let object = server.object("lake/x").expect("it is there");
     assert!(object.bytes == noise(2500));
-    assert_eq!(object.metadata["flowlake-sha256"], "digest-of-2500");
+    assert_eq!(object.metadata["flowlakesha256"], "digest-of-2500");
     assert!(server.unfinished_uploads().is_empty());
 }
 

@@ -40,8 +40,8 @@ impl Claim {
                 path: format!("{PREFIX}{}", unique_name()),
                 made: Instant::now(),
             };
-            store.put_until_answered(&claim.path, b"claim\n", Condition::Any, "claim")?;
-            match claim.is_alone() {
+            let written = store.put_until_answered(&claim.path, b"claim\n", Condition::Any, "claim");
+            match written.and_then(|_| claim.is_alone()) {
                 Ok(true) => return Ok(Some(claim)),
                 Ok(false) => claim.withdraw(),
                 Err(error) => {
