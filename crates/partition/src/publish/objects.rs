@@ -6,7 +6,7 @@
 //! the condition under which the manifest is written: that it is still the one, or still absent, that the build found.
 //!
 //! A store that takes conditional writes for plain ones ([`ObjectStore::honours_conditions`]) decides no race. There a
-//! build announces its commit with a claim, and goes on only if nobody else announced one: see [`claim`].
+//! build announces its commit with a claim, and goes on only if nobody else announced one (`claim.rs`).
 
 mod claim;
 mod commit;
