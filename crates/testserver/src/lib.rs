@@ -45,6 +45,8 @@ pub enum Fault {
     Late(Duration),
     /// The header about a range is overlooked.
     NoRange,
+    /// The range comes, but with the status of a whole object, as from `rclone serve s3`.
+    RangeCalledWhole,
     /// The answer has another entity tag.
     OtherTag,
 }
@@ -226,6 +228,13 @@ impl Shared {
             Fault::NoRange => {
                 request.headers.remove("range");
                 self.carry_out(&request).send(&mut stream)
+            }
+            Fault::RangeCalledWhole => {
+                let mut answer = self.carry_out(&request);
+                if answer.status == 206 {
+                    answer.status = 200;
+                }
+                answer.send(&mut stream)
             }
             Fault::OtherTag => {
                 let mut answer = self.carry_out(&request);

@@ -92,6 +92,14 @@ fn an_answer_that_breaks_off_is_resumed_where_it_did() {
 }
 
 #[test]
+fn a_range_that_is_called_the_whole_is_taken_for_what_it_is() {
+    let world = World::new();
+    world.misbehave(|_, _| Fault::RangeCalledWhole);
+    world.reads_well();
+    assert_eq!(world.ranges(), [(0, 400), (400, 800), (800, 1000)]);
+}
+
+#[test]
 fn every_answer_may_break_off_as_long_as_each_brings_something() {
     let world = World::with(&StoreOptions { range_bytes: 10_000, ranges_ahead: 0, retries: 1, ..options() });
     world.misbehave(|_, _| Fault::Cut(200));
