@@ -302,27 +302,16 @@ impl ObjectStore {
     /// When it is there and cannot be read.
     pub fn read(&self, path: &str) -> Result<Option<(Vec<u8>, Stat)>, StoreError> {
         let object = self.url().object(path);
-        self.wait("read", path, async {
-            let mut tries = 0;
-            loop {
-                let error = match self.reading().get_opts(&object, GetOptions::default()).await {
-                    Ok(result) => {
-                        let stat = self.stat_of(path, &result);
-                        match result.bytes().await {
-                            Ok(bytes) => return Ok(stat.map(|stat| (bytes.to_vec(), stat))),
-                            Err(error) => error,
-                        }
-                    }
-                    Err(error) => return self.absent_or("read", path, &error),
-                };
-                tries += 1;
-                // Requests are retried by the library, but an answer that breaks off is not always.
-                if tries > self.options().retries {
-                    return self.absent_or("read", path, &error);
-                }
-                tokio::time::sleep(backoff(tries)).await;
-            }
-        })
+        let read = async || {
+            let result = self.reading().get_opts(&object, GetOptions::default()).await?;
+            let stat = self.stat_of(path, &result);
+            let bytes = result.bytes().await?;
+            Ok(stat.map(|stat| (bytes.to_vec(), stat)))
+        };
+        match self.wait("read", path, self.again("read", path, read)) {
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            result => result,
+        }
     }
 
     pub(crate) fn reader(&self, entry: &Entry) -> ObjectReader {
