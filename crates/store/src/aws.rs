@@ -94,6 +94,13 @@ impl CredentialProvider for Credentials {
                 .collect();
             failed(format!("no credentials were found: {}", causes.join(": ")))
         })?;
+        // The library would not say so, but end the program.
+        let parts = [Some(found.access_key_id()), Some(found.secret_access_key()), found.session_token()];
+        if parts.into_iter().flatten().any(|part| !part.bytes().all(|byte| byte.is_ascii_graphic())) {
+            return Err(failed(
+                "the credentials hold a space, a line end or another character that none have".to_owned(),
+            ));
+        }
         let credential = Arc::new(AwsCredential {
             key_id: found.access_key_id().to_owned(),
             secret_key: found.secret_access_key().to_owned(),

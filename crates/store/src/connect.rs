@@ -79,6 +79,7 @@ pub(crate) async fn connect(
                 .with_credentials(settings.credentials)
                 .with_http_connector(WatchingConnector::default());
             if let Some(endpoint) = settings.endpoint {
+                check_endpoint(url, &endpoint)?;
                 // The one for S3 alone would go before it.
                 builder = builder.with_config(AmazonS3ConfigKey::S3Endpoint, endpoint);
             }
@@ -117,6 +118,21 @@ pub(crate) async fn connect(
         })
         .map_err(failed),
     }
+}
+
+/// The library takes every text for an endpoint, and ends the program when it is to send something there.
+fn check_endpoint(url: &ObjectUrl, endpoint: &str) -> Result<(), StoreError> {
+    let is_url = endpoint.parse::<::http::Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+    });
+    if is_url {
+        return Ok(());
+    }
+    let text = "the endpoint (AWS_ENDPOINT_URL or the profile's endpoint_url) is no URL of the form http://HOST:PORT or \
+                https://HOST";
+    Err(StoreError::of_kind("connect to", url.to_string(), ErrorKind::Configuration, text))
 }
 
 fn clients(

@@ -18,6 +18,8 @@ pub struct StoreError {
     pub url: String,
     /// What kind of failure it is.
     pub kind: ErrorKind,
+    /// Whether the store itself has answered, rather than nobody, or somebody on the way.
+    pub answered: bool,
     /// What the store or the system said.
     pub source: Cause,
 }
@@ -79,8 +81,8 @@ pub enum ErrorKind {
 
 impl StoreError {
     pub(crate) fn new(operation: &'static str, url: impl Into<String>, error: &object_store::Error) -> Self {
-        let (kind, text) = understand(error);
-        Self { operation, url: url.into(), kind, source: Cause(text) }
+        let (kind, text, answered) = understand(error);
+        Self { operation, url: url.into(), kind, answered, source: Cause(text) }
     }
 
     pub(crate) fn from_io(operation: &'static str, url: impl Into<String>, error: &io::Error) -> Self {
@@ -89,7 +91,7 @@ impl StoreError {
             io::ErrorKind::PermissionDenied => ErrorKind::Permission,
             _ => ErrorKind::Other,
         };
-        Self { operation, url: url.into(), kind, source: Cause(error.to_string()) }
+        Self { operation, url: url.into(), kind, answered: false, source: Cause(error.to_string()) }
     }
 
     pub(crate) fn of_kind(
@@ -98,7 +100,7 @@ impl StoreError {
         kind: ErrorKind,
         text: impl Into<String>,
     ) -> Self {
-        Self { operation, url: url.into(), kind, source: Cause(text.into()) }
+        Self { operation, url: url.into(), kind, answered: false, source: Cause(text.into()) }
     }
 
     /// Whether trying again may help, and whether the operation may have been carried out although it failed.
@@ -171,8 +173,8 @@ impl ErrorKind {
     }
 }
 
-/// Kind and text of an error of the library.
-fn understand(error: &object_store::Error) -> (ErrorKind, String) {
+/// Kind and text of an error of the library, and whether it is an answer of the store.
+fn understand(error: &object_store::Error) -> (ErrorKind, String, bool) {
     let chain = chain(error);
     let answer = Answer::find(&chain);
     let kind = answer
@@ -185,7 +187,7 @@ fn understand(error: &object_store::Error) -> (ErrorKind, String) {
         // The last cause is the one that says what happened; those above repeat it with more around it.
         None => clear(chain.last().map_or("", String::as_str)),
     };
-    (kind, text)
+    (kind, text, answer.status.is_some())
 }
 
 fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
@@ -284,6 +286,8 @@ fn kind_of(error: &object_store::Error) -> Option<ErrorKind> {
             ErrorKind::NotSupported
         }
         object_store::Error::UnknownConfigurationKey { .. } => ErrorKind::Configuration,
+        // A key that no path here can have: it will not change by asking again.
+        object_store::Error::InvalidPath { .. } => ErrorKind::NotSupported,
         _ => return None,
     })
 }
@@ -301,9 +305,11 @@ fn kind_of_text(chain: &[String]) -> ErrorKind {
             words.iter().any(|word| text.contains(word))
         })
     };
-    if says(&[
+    // A connection that breaks off is no matter of trust, though the library for TLS reports it.
+    if says(&["close_notify", "unexpected eof"]) {
+        ErrorKind::Unavailable
+    } else if says(&[
         "certificate",
-        "tls",
         "handshake",
         "corrupt message",
         "invalidcontenttype",
@@ -312,7 +318,7 @@ fn kind_of_text(chain: &[String]) -> ErrorKind {
         ErrorKind::Tls
     } else if says(&["no credentials", "credentials provider", "not loaded", "credential"]) {
         ErrorKind::NoCredentials
-    } else if says(&["non-partial response"]) {
+    } else if says(&["non-partial response", "empty path segment", "illegal character sequence"]) {
         ErrorKind::NotSupported
     } else if says(&["without location"]) {
         ErrorKind::WrongRegion { region: None }
@@ -429,6 +435,11 @@ mod tests {
                 ErrorKind::Unavailable,
             ),
             ("Error performing GET http://h/timeouts/x in 2s - connection refused", ErrorKind::Unreachable),
+            (
+                "peer closed connection without sending TLS close_notify: https://docs.rs/rustls",
+                ErrorKind::Unavailable,
+            ),
+            ("invalid peer certificate: UnknownIssuer", ErrorKind::Tls),
         ] {
             let error = object_store::Error::Generic { store: "S3", source: source.into() };
             assert_eq!(StoreError::new("read", "s3://b/x", &error).kind, kind, "{source}");

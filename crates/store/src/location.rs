@@ -63,6 +63,9 @@ pub enum LocationError {
         /// What it begins with.
         scheme: &'static str,
     },
+    /// A name that no bucket has.
+    #[error("the URL's bucket has other characters than letters, digits, `.`, `_` and `-`")]
+    Bucket,
     /// A user name, password, port, query or fragment.
     #[error(
         "the URL holds more than a bucket and a prefix: expected {scheme}://BUCKET/PREFIX; credentials, regions and \
@@ -130,6 +133,9 @@ impl ObjectUrl {
         }
         if bucket.contains(['@', ':', '?', '#']) || prefix.contains(['?', '#']) {
             return Err(LocationError::MoreThanAPlace { scheme: scheme.name() });
+        }
+        if !bucket.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')) {
+            return Err(LocationError::Bucket);
         }
         let prefix = ObjectPath::parse(prefix).map_err(|_| LocationError::Prefix)?;
         Ok(Self { scheme, bucket: bucket.to_owned(), prefix })
@@ -218,6 +224,7 @@ mod tests {
             ("s3:///prefix", LocationError::NoBucket { scheme: "s3" }),
             ("s3://key:secret@bucket/x", LocationError::MoreThanAPlace { scheme: "s3" }),
             ("gs://bucket/x?token=1", LocationError::MoreThanAPlace { scheme: "gs" }),
+            ("s3://a b/x", LocationError::Bucket),
             ("s3://bucket/a//b", LocationError::Prefix),
             ("s3://bucket/../b", LocationError::Prefix),
         ] {

@@ -423,15 +423,20 @@ impl ObjectStore {
         self.wait("delete objects below", "", self.again("delete objects below", "", delete))
     }
 
-    /// Uploads to this place that nobody has completed yet, as far as the store tells.
+    /// Uploads of objects that are `wanted`, by their paths, which nobody has completed yet, as far as the store tells.
     ///
     /// # Errors
     /// When it does not, for want of permission above all.
-    pub fn unfinished_uploads(&self) -> Result<UnfinishedUploads, StoreError> {
+    pub fn unfinished_uploads(&self, wanted: &dyn Fn(&str) -> bool) -> Result<UnfinishedUploads, StoreError> {
         let Some(orphans) = self.orphans() else { return Ok(UnfinishedUploads(Vec::new())) };
         self.wait("list the unfinished uploads of", "", async {
             let uploads = orphans.below(self.url().prefix()).await;
-            uploads.map(UnfinishedUploads).map_err(self.failed("list the unfinished uploads of", ""))
+            let mut uploads = uploads.map_err(self.failed("list the unfinished uploads of", ""))?;
+            uploads.retain(|upload| {
+                let object = ObjectPath::parse(&upload.key).ok();
+                object.and_then(|object| self.url().below(&object)).is_some_and(|path| wanted(&path))
+            });
+            Ok(UnfinishedUploads(uploads))
         })
     }
 

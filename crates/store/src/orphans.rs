@@ -36,7 +36,7 @@ struct ListMultipartUploads {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct UnfinishedUpload {
-    key: String,
+    pub(crate) key: String,
     upload_id: String,
 }
 

@@ -166,7 +166,7 @@ impl ObjectStaging {
 
         // Uploads of builds that died, and of builds that will not get any further once this one has committed. Whoever may
         // not list them has a lifecycle rule.
-        let unfinished = self.store.unfinished_uploads().ok();
+        let unfinished = self.store.unfinished_uploads(&is_leftover).ok();
         let outcome = self.commit(&text)?;
         match outcome {
             Outcome::Committed => self.fate = Fate::Keep,
@@ -189,8 +189,13 @@ impl ObjectStaging {
             .collect();
         let store = self.store.uninterrupted(self.store.patience());
         let mut left = self.uploads.cancel().left;
-        if !old.is_empty() {
-            left.extend(store.delete(&old).err());
+        // Whoever has replaced this lake since may have taken over old files of the same names.
+        let is_current =
+            |found: &Option<(Vec<u8>, Stat)>| found.as_ref().is_some_and(|(bytes, _)| *bytes == text);
+        match store.read(MANIFEST_FILE) {
+            Ok(found) if is_current(&found) && !old.is_empty() => left.extend(store.delete(&old).err()),
+            Ok(_) => {}
+            Err(error) => left.push(error),
         }
         left.extend(unfinished.and_then(|unfinished| store.abort(&unfinished).err()));
         Ok(Published { left })

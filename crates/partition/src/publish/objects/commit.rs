@@ -58,7 +58,8 @@ impl Commit<'_> {
             match self.store.put(MANIFEST_FILE, self.text.to_vec(), condition, self.mark) {
                 Ok(Put::Written) => return Outcome::Committed,
                 Ok(Put::Refused) => {}
-                Err(error) if error.may_pass() => unanswered = Some(error),
+                // Only the store itself can say that it has not written, and will not.
+                Err(error) if error.may_pass() || !error.answered => unanswered = Some(error),
                 Err(error) => {
                     return match unanswered {
                         None => Outcome::Refused(error),
