@@ -52,12 +52,27 @@ impl Commit<'_> {
             // A store that honours conditions gives versions; one that gave none for this object leaves only the look.
             Some(None) => return self.unconditionally(),
         };
+        self.write(condition)
+    }
+
+    /// Writes the manifest after looking, and looks again. Only for whoever has made sure that nobody else does the same.
+    pub(super) fn unconditionally(&self) -> Outcome {
+        match self.look() {
+            Ok(Found::Before) => self.write(Condition::Any),
+            Ok(Found::Ours) => Outcome::Committed,
+            Ok(Found::Others) => Outcome::Conflict,
+            Err(error) => Outcome::Refused(error),
+        }
+    }
+
+    fn write(&self, condition: Condition<'_>) -> Outcome {
         let mut unanswered = None;
         let mut tries = 0;
         loop {
             match self.store.put(MANIFEST_FILE, self.text.to_vec(), condition, self.mark) {
-                Ok(Put::Written) => return Outcome::Committed,
-                Ok(Put::Refused) => {}
+                Ok(Put::Written) if condition != Condition::Any => return Outcome::Committed,
+                // Without a condition somebody else may have written over it already.
+                Ok(Put::Written | Put::Refused) => {}
                 // Only the store itself can say that it has not written, and will not.
                 Err(error) if error.may_pass() || !error.answered => unanswered = Some(error),
                 Err(error) => {
@@ -76,37 +91,6 @@ impl Commit<'_> {
             tries += 1;
             if tries == TRIES || Instant::now() >= self.until {
                 // Refused every time although nothing has changed: somebody is writing there all the while.
-                return unanswered.map_or(Outcome::Conflict, Outcome::Unclear);
-            }
-            pause(tries);
-        }
-    }
-
-    /// Writes the manifest after looking, and looks again. Only for whoever has made sure that nobody else does the same.
-    pub(super) fn unconditionally(&self) -> Outcome {
-        match self.look() {
-            Ok(Found::Before) => {}
-            Ok(Found::Ours) => return Outcome::Committed,
-            Ok(Found::Others) => return Outcome::Conflict,
-            Err(error) => return Outcome::Refused(error),
-        }
-        let mut tries = 0;
-        loop {
-            let unanswered =
-                match self.store.put(MANIFEST_FILE, self.text.to_vec(), Condition::Any, self.mark) {
-                    Ok(_) => None,
-                    Err(error) if error.may_pass() => Some(error),
-                    Err(error) if tries == 0 => return Outcome::Refused(error),
-                    Err(error) => return Outcome::Unclear(error),
-                };
-            match self.look() {
-                Ok(Found::Ours) => return Outcome::Committed,
-                Ok(Found::Others) => return Outcome::Conflict,
-                Ok(Found::Before) => {}
-                Err(error) => return Outcome::Unclear(error),
-            }
-            tries += 1;
-            if tries == TRIES || Instant::now() >= self.until {
                 return unanswered.map_or(Outcome::Conflict, Outcome::Unclear);
             }
             pause(tries);
