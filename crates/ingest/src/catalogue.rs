@@ -21,6 +21,8 @@ pub struct Catalogue {
     pub devices: Vec<Device>,
     /// Limits on the input.
     pub limits: Limits,
+    /// The file, as it was read.
+    pub text: String,
 }
 
 /// A data set, as its publisher describes it.
@@ -36,6 +38,13 @@ pub struct Dataset {
     /// Whether the licence lets a lake of it be handed on.
     #[serde(default)]
     pub redistribution: bool,
+    /// Where the text of the licence is.
+    pub licence_url: Option<String>,
+    /// What it is, in a few sentences.
+    pub description: Option<String>,
+    /// Who made it, each as `Family, Given` or the name of an organisation.
+    #[serde(default)]
+    pub creators: Vec<String>,
     /// How to cite it.
     pub citation: String,
     /// Where it is published.
@@ -233,7 +242,7 @@ impl Catalogue {
                 parts: entry.parts.map(Spanned::into_inner),
             });
         }
-        Ok(Self { dataset, devices, limits })
+        Ok(Self { dataset, devices, limits, text: text.to_owned() })
     }
 }
 

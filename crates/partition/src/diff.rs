@@ -329,7 +329,7 @@ fn rows(a: &Manifest, b: &Manifest) -> RowsDiff {
         b,
         difference: difference(a, b),
     });
-    let Totals { dumps, input_bytes, files, rows, bytes } = &a.totals;
+    let Totals { dumps, input_bytes, files, rows, bytes, content_digest: _ } = &a.totals;
     let totals = counts([
         ("dumps", *dumps, b.totals.dumps),
         ("inputBytes", *input_bytes, b.totals.input_bytes),

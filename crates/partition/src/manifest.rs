@@ -5,8 +5,17 @@
 //! in the file. Counts are rows unless the name says otherwise; sizes are bytes; times are RFC 3339 in UTC with
 //! milliseconds.
 
-use serde::{Deserialize, Serialize};
+mod release;
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+pub use self::release::{
+    Configuration, ConfigurationFile, Document, Privacy, PrivateColumn, RELEASE_DOCUMENTS, Release, Treatment,
+};
+use crate::digest::hex;
 use crate::layout::RejectedPath;
 
 /// The format version this tool writes.
@@ -23,6 +32,9 @@ pub struct Manifest {
     pub format_version: u32,
     /// The program that built the lake.
     pub tool: Tool,
+    /// What the release is that this lake is in; absent when it is in none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Release>,
     /// The data set the dumps belong to.
     pub dataset: Dataset,
     /// The recipe that was applied.
@@ -50,10 +62,55 @@ pub struct Manifest {
     /// What a reader should know before trusting the lake: trailers that do not match, counts that differ from the
     /// published ones, reasons contradicted by the evidence.
     pub warnings: Vec<Warning>,
+    /// Catalogue and recipe, as they were; absent in manifests made before they were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<Configuration>,
+}
+
+/// Name of the list of digests of a release.
+pub const SUMS_FILE: &str = "SHA256SUMS";
+
+impl Manifest {
+    /// Every file of the lake by its path below the root, with its size where the manifest says it; in a release its
+    /// documents too. The paths are as trustworthy as the manifest.
+    #[must_use]
+    pub fn listed(&self) -> BTreeMap<String, Option<u64>> {
+        let mut listed = BTreeMap::from([(MANIFEST_FILE.to_owned(), None)]);
+        listed.extend(self.files.iter().map(|file| (file.path.clone(), Some(file.bytes))));
+        listed.extend(self.sources.iter().filter_map(|source| {
+            let bytes = source.rejected_lines.as_ref().map(|lines| lines.bytes);
+            Some((self.rejected_path(source)?, bytes))
+        }));
+        if let Some(release) = &self.release {
+            listed.extend(
+                release.documents.iter().map(|document| (document.path.clone(), Some(document.bytes))),
+            );
+            listed.insert(SUMS_FILE.to_owned(), None);
+        }
+        listed
+    }
+
+    /// Where the rejected lines of a dump are, as a path below the lake's root; `None` when there are none, or a release
+    /// withholds them. Manifests made before that file was listed do not say, and it has its old name then.
+    #[must_use]
+    pub fn rejected_path(&self, source: &Source) -> Option<String> {
+        match &source.rejected_lines {
+            Some(lines) => Some(lines.path.clone()),
+            None if source.rejected == 0 || self.withholds_rejected_lines() => None,
+            None => RejectedPath::new(&source.dump).ok().map(|path| path.to_string()),
+        }
+    }
+
+    /// Whether this is a release that leaves out the lines that were rejected.
+    #[must_use]
+    pub fn withholds_rejected_lines(&self) -> bool {
+        let privacy = self.release.as_ref().and_then(|release| release.privacy.as_ref());
+        privacy.is_some_and(|privacy| privacy.rejected_lines_withheld)
+    }
 }
 
 /// The program that built a lake.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tool {
     /// Always `flowlake`.
@@ -353,19 +410,6 @@ pub struct Source {
     pub last_flow_start: Option<String>,
 }
 
-impl Source {
-    /// Where its rejected lines are, as a path below the lake's root; `None` when there are none. Manifests made before that
-    /// file was listed do not say, and it has its old name then. The path is as trustworthy as the manifest.
-    #[must_use]
-    pub fn rejected_path(&self) -> Option<String> {
-        match &self.rejected_lines {
-            Some(lines) => Some(lines.path.clone()),
-            None if self.rejected == 0 => None,
-            None => RejectedPath::new(&self.dump).ok().map(|path| path.to_string()),
-        }
-    }
-}
-
 /// The file of a dump's rejected lines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -482,6 +526,22 @@ pub struct Totals {
     pub rows: u64,
     /// Bytes of them.
     pub bytes: u64,
+    /// Digest of all rows, independent of the Parquet encoding (docs/FORMAT.md), hexadecimal; absent in manifests made before
+    /// there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_digest: Option<String>,
+}
+
+impl Totals {
+    /// The digest of all rows of these files, which are in the order of their paths.
+    #[must_use]
+    pub fn content_digest_of(files: &[DataFile]) -> String {
+        let mut hasher = Sha256::new();
+        for DataFile { month, device_class, device_name, content_digest, .. } in files {
+            hasher.update(format!("{content_digest} {month} {device_class} {device_name}\n"));
+        }
+        hex(&hasher.finalize())
+    }
 }
 
 /// Something a reader should know before trusting the lake.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use flowlake_store::{LakeStore, Location, StoreError};
 
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Release};
 
 pub use self::directory::Staging;
 pub use self::objects::ObjectStaging;
@@ -34,6 +34,14 @@ pub enum PublishError {
     TargetHoldsLake {
         /// Path or URL.
         target: Location,
+    },
+    /// There is a release already, and those are for ever.
+    #[error("{target} holds release {version}, which is never overwritten")]
+    TargetHoldsRelease {
+        /// Path or URL.
+        target: Location,
+        /// Its version.
+        version: String,
     },
     /// The target is a directory with other things in it. No mode replaces those.
     #[error("{target} is not empty and holds other things than a lake")]
@@ -95,10 +103,10 @@ pub enum PublishError {
 }
 
 impl PublishError {
-    /// Whether two builds met at one target, rather than storage having failed.
+    /// Whether what is at the target is somebody else's to keep, rather than storage having failed.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::CommitConflict { .. } | Self::Vanished { .. })
+        matches!(self, Self::CommitConflict { .. } | Self::Vanished { .. } | Self::TargetHoldsRelease { .. })
     }
 }
 
@@ -119,6 +127,21 @@ pub enum Target {
         /// How many.
         objects: usize,
     },
+}
+
+/// Whether a lake that is there may be replaced.
+fn check_mode(
+    found: &Manifest,
+    mode: PublishMode,
+    target: impl Fn() -> Location,
+) -> Result<(), PublishError> {
+    match (&found.release, mode) {
+        (Some(Release { version, .. }), _) => {
+            Err(PublishError::TargetHoldsRelease { target: target(), version: version.clone() })
+        }
+        (None, PublishMode::Fresh) => Err(PublishError::TargetHoldsLake { target: target() }),
+        (None, PublishMode::Replace) => Ok(()),
+    }
 }
 
 /// Looks at a target as a build does at its beginning, and writes nothing.
@@ -189,6 +212,20 @@ impl Publication {
         match self {
             Self::Directory(_) => Ok(()),
             Self::Objects(staging) => staging.add(path, bytes, sha256),
+        }
+    }
+
+    /// Takes a small file that says something about the lake. It appears with the manifest, which has to list it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add_document(&mut self, path: &str, bytes: Vec<u8>) -> Result<(), PublishError> {
+        match self {
+            Self::Directory(staging) => staging.add_document(path, &bytes),
+            Self::Objects(staging) => {
+                staging.add_document(path, bytes);
+                Ok(())
+            }
         }
     }
 

@@ -106,6 +106,8 @@ pub(crate) fn manifest(files: Vec<DataFile>) -> Manifest {
         },
         recipe: manifest::RecipeReference { name: text("flows"), digest: "0".repeat(64) },
         selection: None,
+        configuration: None,
+        release: None,
         schema: manifest::Schema {
             columns: schema()
                 .columns()
@@ -151,7 +153,14 @@ pub(crate) fn manifest(files: Vec<DataFile>) -> Manifest {
             first_flow_start: None,
             last_flow_start: None,
         }],
-        totals: manifest::Totals { dumps: 1, input_bytes: 77, files: files.len() as u64, rows, bytes },
+        totals: manifest::Totals {
+            dumps: 1,
+            input_bytes: 77,
+            files: files.len() as u64,
+            rows,
+            bytes,
+            content_digest: Some(manifest::Totals::content_digest_of(&files)),
+        },
         files,
         warnings: vec![],
     }

@@ -19,7 +19,7 @@ use flowlake_store::{Entry, EntryKind, LakeStore, StoreError};
 use serde::Serialize;
 
 use crate::layout::DATA_DIRECTORY;
-use crate::manifest::{MANIFEST_FILE, Manifest, Source};
+use crate::manifest::Manifest;
 use crate::profile::TableProfile;
 use crate::read::{ReadError, read_manifest};
 
@@ -157,7 +157,7 @@ pub fn verify(lake: &LakeStore, options: VerifyOptions) -> Result<VerifyReport, 
     accounting::check(&manifest, &mut report);
     let place = Place { lake, entries: check_strays(lake, &manifest, &mut report)?, quick: options.quick };
     for source in &manifest.sources {
-        rejected::check(&place, source, &mut report);
+        rejected::check(&place, &manifest, source, &mut report);
     }
     if options.quick
         && let LakeStore::Objects(store) = lake
@@ -216,13 +216,10 @@ fn check_strays(
     manifest: &Manifest,
     report: &mut VerifyReport,
 ) -> Result<BTreeMap<String, Entry>, VerifyError> {
-    let rejected: Vec<String> = manifest.sources.iter().filter_map(Source::rejected_path).collect();
-    let mut files: BTreeSet<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
-    files.insert(MANIFEST_FILE);
-    files.extend(rejected.iter().map(String::as_str));
+    let files = manifest.listed();
     // A lake without rows may have an empty directory for them.
     let mut directories = BTreeSet::from([DATA_DIRECTORY]);
-    for file in &files {
+    for file in files.keys() {
         directories.extend(file.match_indices('/').map(|(end, _)| &file[..end]));
     }
 
@@ -232,7 +229,7 @@ fn check_strays(
         let expected = match entry.kind {
             EntryKind::Directory => directories.contains(entry.path.as_str()),
             // A listed path that is no regular file is reported with the file.
-            EntryKind::File | EntryKind::Other => files.contains(entry.path.as_str()),
+            EntryKind::File | EntryKind::Other => files.contains_key(&entry.path),
             _ => false,
         };
         if !expected {

@@ -28,6 +28,8 @@ pub struct Recipe {
     pub title: String,
     /// SHA-256 of the file, hexadecimal.
     pub digest: String,
+    /// The file, as it was read.
+    pub text: String,
     /// Repairs to make, in a fixed order.
     pub repairs: Vec<Repair>,
     /// Rules that remove rows, in order.

@@ -2,9 +2,10 @@
 
 use flowlake_ingest::{Catalogue, ControlTotals};
 use flowlake_partition::manifest::{
-    Column, ColumnType, DataFile, Dataset, Directions, DroppedColumn, Evidence, FORMAT_VERSION, Manifest,
-    MostFrequent, NotEncoded, Part, RecipeReference, Records, RemovedRows, Repair, Role, RowAccounting,
-    Schema, Selection, Source, Tool, Totals, Trailer, UnknownField, Warning,
+    Column, ColumnType, Configuration, ConfigurationFile, DataFile, Dataset, Directions, DroppedColumn,
+    Evidence, FORMAT_VERSION, Manifest, MostFrequent, NotEncoded, Part, RecipeReference, Records,
+    RemovedRows, Repair, Role, RowAccounting, Schema, Selection, Source, Tool, Totals, Trailer, UnknownField,
+    Warning,
 };
 use flowlake_partition::profile::{TableProfile, partition_profiles};
 use flowlake_partition::table::{Encoding, TableColumn};
@@ -62,11 +63,17 @@ pub(crate) fn merge(
         files: files.len() as u64,
         rows: files.iter().map(|file| file.rows).sum(),
         bytes: files.iter().map(|file| file.bytes).sum(),
+        content_digest: Some(Totals::content_digest_of(&files)),
+    };
+    let configuration = Configuration {
+        catalogue: ConfigurationFile::of(&catalogue.text),
+        recipe: ConfigurationFile::of(&recipe.text),
     };
     let dataset = &catalogue.dataset;
     Manifest {
         format_version: FORMAT_VERSION,
         tool: Tool { name: "flowlake".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        release: None,
         dataset: Dataset {
             name: dataset.name.clone(),
             title: dataset.title.clone(),
@@ -85,6 +92,7 @@ pub(crate) fn merge(
         files,
         totals,
         warnings,
+        configuration: Some(configuration),
     }
 }
 

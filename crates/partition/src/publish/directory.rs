@@ -8,7 +8,7 @@
 //! tells the leavings of a dead process from the work of a live one: ids are used again, and those of a container mean
 //! nothing outside it.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -19,9 +19,9 @@ use fs_err as fs;
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
-use super::{PublishError, PublishMode, Target, io_error, manifest_text};
+use super::{PublishError, PublishMode, Target, check_mode, io_error, manifest_text};
 use crate::layout::{DATA_DIRECTORY, REJECTED_DIRECTORY};
-use crate::manifest::{MANIFEST_FILE, Manifest, Source};
+use crate::manifest::{MANIFEST_FILE, Manifest};
 use crate::read::read_manifest;
 
 /// A lake in the making, beside its target. Dropped without [`Staging::publish`], it leaves nothing behind.
@@ -62,6 +62,19 @@ impl Staging {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Writes a file below the root.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add_document(&self, path: &str, bytes: &[u8]) -> Result<(), PublishError> {
+        let path = self.root.join(path);
+        let write = || {
+            fs::create_dir_all(path.parent().unwrap_or(&self.root))?;
+            fs::write(&path, bytes)
+        };
+        write().map_err(io_error("write", &path))
     }
 
     /// Writes the manifest, makes everything durable, and puts the lake in its place in one step.
@@ -173,13 +186,9 @@ fn check_target(target: &Path, mode: PublishMode) -> Result<Found, PublishError>
     {
         return Err(PublishError::TargetIsMountPoint { path: target.to_owned() });
     }
-    if is_lake(target).map_err(look("list"))? {
-        return match mode {
-            PublishMode::Fresh => {
-                Err(PublishError::TargetHoldsLake { target: Location::Directory(target.to_owned()) })
-            }
-            PublishMode::Replace => Ok(Found::Lake),
-        };
+    if let Some(manifest) = lake_at(target).map_err(look("list"))? {
+        check_mode(&manifest, mode, || Location::Directory(target.to_owned()))?;
+        return Ok(Found::Lake);
     }
     match fs::read_dir(target).map_err(look("list"))?.next() {
         None => Ok(Found::Nothing),
@@ -187,44 +196,34 @@ fn check_target(target: &Path, mode: PublishMode) -> Result<Found, PublishError>
     }
 }
 
-/// Whether a directory is a lake and nothing else. A `manifest.json` alone says little: many programs have one. So it has
-/// to be ours, and beside it there may be only what a lake has: replacing a lake must not cost anybody a file.
-fn is_lake(target: &Path) -> io::Result<bool> {
+/// The manifest of a directory that is a lake and nothing else. A `manifest.json` alone says little: many programs have one.
+/// So it has to be ours, and beside it there may be only what it lists: replacing a lake must not cost anybody a file.
+fn lake_at(target: &Path) -> io::Result<Option<Manifest>> {
     if !target.join(MANIFEST_FILE).is_file() {
-        return Ok(false);
-    }
-    for entry in fs::read_dir(target)? {
-        let name = entry?.file_name();
-        let known = [MANIFEST_FILE, DATA_DIRECTORY, REJECTED_DIRECTORY];
-        if !known.iter().any(|known| name == *known) {
-            return Ok(false);
-        }
+        return Ok(None);
     }
     let Ok(manifest) = read_manifest(&LakeStore::Directory(target.to_owned())) else {
-        return Ok(false);
+        return Ok(None);
     };
-    let rejected = manifest.sources.iter().filter_map(Source::rejected_path);
-    let listed: HashSet<String> =
-        manifest.files.iter().map(|file| file.path.clone()).chain(rejected).collect();
-    Ok(only_listed(&target.join(DATA_DIRECTORY), DATA_DIRECTORY, &listed)?
-        && only_listed(&target.join(REJECTED_DIRECTORY), REJECTED_DIRECTORY, &listed)?)
+    Ok(only_listed(target, "", &manifest.listed())?.then_some(manifest))
 }
 
-/// Whether every file below a directory of a lake is one its manifest lists.
-fn only_listed(directory: &Path, prefix: &str, listed: &HashSet<String>) -> io::Result<bool> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
+/// Whether everything below a directory of a lake is what its manifest lists. An empty directory among data costs nobody
+/// anything.
+fn only_listed(directory: &Path, prefix: &str, listed: &BTreeMap<String, Option<u64>>) -> io::Result<bool> {
+    for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        let path = format!("{prefix}/{}", entry.file_name().to_string_lossy());
+        let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
         let known = if entry.file_type()?.is_dir() {
-            only_listed(&entry.path(), &path, listed)?
+            let below = format!("{path}/");
+            let holds_listed =
+                || listed.range(below.clone()..).next().is_some_and(|(path, _)| path.starts_with(&below));
+            (!prefix.is_empty()
+                || [DATA_DIRECTORY, REJECTED_DIRECTORY].contains(&path.as_str())
+                || holds_listed())
+                && only_listed(&entry.path(), &below, listed)?
         } else {
-            listed.contains(path.as_str())
+            listed.contains_key(&path)
         };
         if !known {
             return Ok(false);

@@ -10,21 +10,25 @@
 
 mod claim;
 mod commit;
+mod documents;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use flowlake_store::{Cancelled, Location, ObjectStore, Stat, StoreError, Upload, Uploads, unique_name};
+use flowlake_store::{
+    Cancelled, Entry, Location, ObjectStore, Stat, StoreError, Upload, Uploads, unique_name,
+};
 use fs_err as fs;
 
 use self::claim::{COMMIT_TIME, Claim, WRITE_TIME};
 use self::commit::{Commit, Outcome};
+use self::documents::{Documents, are_leftovers, is_document};
 use super::directory::{make_staging, remove_stale};
-use super::{PublishError, PublishMode, Target, io_error, manifest_text};
+use super::{PublishError, PublishMode, Target, check_mode, io_error, manifest_text};
 use crate::layout::{DATA_DIRECTORY, DataPath, NameDigest, REJECTED_DIRECTORY};
 use crate::manifest::{MANIFEST_FILE, Manifest};
 use crate::read::parse_manifest;
@@ -47,6 +51,10 @@ pub struct ObjectStaging {
     uploads: Uploads,
     /// Tells our manifest from one with the same bytes.
     mark: String,
+    /// Small files that are written just before the manifest.
+    documents: Vec<(String, Vec<u8>)>,
+    /// Paths of those that were written, or may have been.
+    documents_written: Vec<String>,
     /// What is to become of the objects that were uploaded, if this goes no further.
     fate: Fate,
 }
@@ -64,8 +72,8 @@ enum Fate {
 pub(super) struct Before {
     /// The manifest, as it was read.
     pub(super) manifest: Option<(Vec<u8>, Stat)>,
-    /// Sizes of all objects by path.
-    objects: BTreeMap<String, u64>,
+    /// All objects by path.
+    objects: BTreeMap<String, Entry>,
 }
 
 /// A lake that was published.
@@ -116,6 +124,8 @@ impl ObjectStaging {
             honours_conditions,
             uploads: store.uploads(),
             mark: unique_name(),
+            documents: Vec::new(),
+            documents_written: Vec::new(),
             fate: Fate::TakeBack,
         })
     }
@@ -143,8 +153,13 @@ impl ObjectStaging {
             file: self.spool.root.join(path),
             bytes,
             sha256: sha256.to_owned(),
-            may_be_there: self.before.objects.get(path) == Some(&bytes),
+            may_be_there: self.before.objects.get(path).is_some_and(|found| found.bytes == bytes),
         })?)
+    }
+
+    /// Takes a small file, to be written just before the manifest.
+    pub fn add_document(&mut self, path: &str, bytes: Vec<u8>) {
+        self.documents.push((path.to_owned(), bytes));
     }
 
     /// Waits for the uploads, looks whether everything is there, and writes the manifest. Then deletes what only the lake
@@ -161,7 +176,7 @@ impl ObjectStaging {
             source: error,
         })?;
         self.uploads.wait()?;
-        let listed = listed(manifest);
+        let listed = manifest.listed();
         self.check_presence(manifest)?;
 
         // Uploads of builds that died, and of builds that will not get any further once this one has committed. Whoever may
@@ -184,7 +199,7 @@ impl ObjectStaging {
             .before
             .objects
             .keys()
-            .filter(|path| path.as_str() != MANIFEST_FILE && !listed.contains(path.as_str()))
+            .filter(|path| path.as_str() != MANIFEST_FILE && !listed.contains_key(path.as_str()))
             .cloned()
             .collect();
         let store = self.store.uninterrupted(self.store.patience());
@@ -201,20 +216,50 @@ impl ObjectStaging {
         Ok(Published { left })
     }
 
-    /// Writes the manifest.
-    fn commit(&self, text: &[u8]) -> Result<Outcome, StoreError> {
-        let Self { store, before, mark, .. } = self;
+    /// Writes the documents, and then the manifest.
+    fn commit(&mut self, text: &[u8]) -> Result<Outcome, StoreError> {
         if self.honours_conditions {
-            let until = Instant::now() + store.patience();
-            let store = &store.uninterrupted(store.patience());
+            if !self.write_documents(self.store.patience())? {
+                return Ok(Outcome::Conflict);
+            }
+            let until = Instant::now() + self.store.patience();
+            let store = &self.store.uninterrupted(self.store.patience());
+            let Self { before, mark, .. } = self;
             return Ok(Commit { store, before, text, mark, until }.conditionally());
         }
-        let Some(claim) = Claim::make(store)? else { return Ok(Outcome::Conflict) };
+        let Some(claim) = Claim::make(&self.store)? else { return Ok(Outcome::Conflict) };
         let until = claim.made() + COMMIT_TIME;
-        let store = &store.uninterrupted(WRITE_TIME);
-        let outcome = Commit { store, before, text, mark, until }.unconditionally();
+        let store = &self.store.uninterrupted(WRITE_TIME);
+        let undisturbed =
+            Commit { store, before: &self.before, text, mark: &self.mark, until }.is_undisturbed();
+        let outcome = undisturbed.and_then(|undisturbed| {
+            if !undisturbed || !self.write_documents(WRITE_TIME)? {
+                return Ok(Outcome::Conflict);
+            }
+            let Self { before, mark, .. } = self;
+            Ok(Commit { store, before, text, mark, until }.unconditionally())
+        });
         claim.withdraw();
-        Ok(outcome)
+        outcome
+    }
+
+    /// Writes the documents; `false` when somebody else has written some. A request takes no longer than `limit`.
+    fn write_documents(&mut self, limit: Duration) -> Result<bool, StoreError> {
+        let store = self.store.uninterrupted(limit);
+        for (path, bytes) in &self.documents {
+            let documents = Documents {
+                store: &store,
+                before: &self.before,
+                mark: &self.mark,
+                conditions: self.honours_conditions,
+            };
+            self.documents_written.push(path.clone());
+            if !documents.write(path, bytes)? {
+                self.documents_written.pop();
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Gives up: ends uploads and deletes the objects that were uploaded. What that leaves behind is in the answer.
@@ -224,7 +269,8 @@ impl ObjectStaging {
     }
 
     fn take_back(&mut self) -> Vec<StoreError> {
-        let Cancelled { uploaded, mut left } = self.uploads.cancel();
+        let Cancelled { mut uploaded, mut left } = self.uploads.cancel();
+        uploaded.append(&mut self.documents_written);
         if self.fate == Fate::Keep || uploaded.is_empty() {
             return left;
         }
@@ -235,9 +281,9 @@ impl ObjectStaging {
             Err(error) => left.push(error),
             Ok(current) => {
                 let manifest = current.and_then(|(bytes, _)| parse_manifest(&bytes, MANIFEST_FILE).ok());
-                let listed = manifest.as_ref().map(listed).unwrap_or_default();
+                let listed = manifest.as_ref().map(Manifest::listed).unwrap_or_default();
                 let ours: Vec<String> =
-                    uploaded.into_iter().filter(|path| !listed.contains(path.as_str())).collect();
+                    uploaded.into_iter().filter(|path| !listed.contains_key(path.as_str())).collect();
                 if !ours.is_empty() {
                     left.extend(store.delete(&ours).err());
                 }
@@ -257,9 +303,10 @@ impl ObjectStaging {
             let objects = self.store.walk(directory)?;
             present.extend(objects.into_iter().map(|object| (object.path, object.bytes)));
         }
-        for (path, bytes) in sizes(manifest) {
-            if present.get(path) != Some(&bytes) {
-                return Err(PublishError::Vanished { url: self.store.url().join(path).to_string() });
+        // Documents are written later, by this build.
+        for (path, bytes) in manifest.listed().into_iter().filter(|(path, _)| !is_document(path)) {
+            if bytes.is_some() && present.get(&path) != bytes.as_ref() {
+                return Err(PublishError::Vanished { url: self.store.url().join(&path).to_string() });
             }
         }
         Ok(())
@@ -275,25 +322,30 @@ impl Drop for ObjectStaging {
 impl Before {
     fn look(store: &ObjectStore, mode: PublishMode) -> Result<Self, PublishError> {
         let target = || Location::Objects(store.url().clone());
-        let objects: BTreeMap<String, u64> =
-            store.walk("")?.into_iter().map(|object| (object.path, object.bytes)).collect();
+        let objects: BTreeMap<String, Entry> =
+            store.walk("")?.into_iter().map(|object| (object.path.clone(), object)).collect();
         let manifest = store.read(MANIFEST_FILE)?;
         let parsed = match &manifest {
             None => None,
-            Some(_) if mode == PublishMode::Fresh => {
-                return Err(PublishError::TargetHoldsLake { target: target() });
-            }
             Some((bytes, _)) => match parse_manifest(bytes, MANIFEST_FILE) {
-                Ok(manifest) => Some(manifest),
+                Ok(manifest) => {
+                    check_mode(&manifest, mode, target)?;
+                    Some(manifest)
+                }
+                Err(_) if mode == PublishMode::Fresh => {
+                    return Err(PublishError::TargetHoldsLake { target: target() });
+                }
                 Err(_) => return Err(PublishError::TargetNotEmpty { target: target() }),
             },
         };
         // Replacing a lake must not cost anybody an object; what a build that died left behind is nobody's.
-        let listed = parsed.as_ref().map(listed).unwrap_or_default();
-        let foreign = objects
+        let listed = parsed.as_ref().map(Manifest::listed).unwrap_or_default();
+        let unknown: Vec<&str> = objects
             .keys()
-            .any(|path| path != MANIFEST_FILE && !listed.contains(path.as_str()) && !is_leftover(path));
-        if foreign {
+            .filter(|path| *path != MANIFEST_FILE && !listed.contains_key(*path) && !is_leftover(path))
+            .map(String::as_str)
+            .collect();
+        if !unknown.is_empty() && !are_leftovers(store, &unknown)? {
             return Err(PublishError::TargetNotEmpty { target: target() });
         }
         Ok(Self { manifest, objects })
@@ -318,15 +370,4 @@ fn is_leftover(path: &str) -> bool {
             .strip_prefix(REJECTED_DIRECTORY)
             .and_then(|rest| rest.strip_prefix('/')?.strip_suffix(".ndjson")?.rsplit_once('-'))
             .is_some_and(|(dump, digest)| !dump.contains('/') && digest.parse::<NameDigest>().is_ok())
-}
-
-/// The files of a lake but for its manifest.
-fn listed(manifest: &Manifest) -> BTreeSet<&str> {
-    sizes(manifest).map(|(path, _)| path).collect()
-}
-
-fn sizes(manifest: &Manifest) -> impl Iterator<Item = (&str, u64)> {
-    let data = manifest.files.iter().map(|file| (file.path.as_str(), file.bytes));
-    let rejected = manifest.sources.iter().filter_map(|source| source.rejected_lines.as_ref());
-    data.chain(rejected.map(|file| (file.path.as_str(), file.bytes)))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{DifferenceKind, VerifyReport};
 use crate::layout::{DataPath, PartitionKey};
-use crate::manifest::{MANIFEST_FILE, Manifest, RemovedRows};
+use crate::manifest::{MANIFEST_FILE, Manifest, RemovedRows, Totals};
 
 /// Checks listings, sums and row accounting.
 pub(super) fn check(manifest: &Manifest, report: &mut VerifyReport) {
@@ -49,6 +49,11 @@ fn check_totals(manifest: &Manifest, report: &mut VerifyReport) {
     equal(report, kind, "totals.rows", totals.rows, sum(manifest.files.iter().map(|file| file.rows)));
     equal(report, kind, "totals.bytes", totals.bytes, sum(manifest.files.iter().map(|file| file.bytes)));
     equal(report, kind, "rowAccounting.kept", manifest.row_accounting.kept, totals.rows);
+    let implied = Totals::content_digest_of(&manifest.files);
+    if let Some(stated) = totals.content_digest.as_ref().filter(|stated| **stated != implied) {
+        let detail = format!("totals.contentDigest: stated {stated}, that of the files is {implied}");
+        report.add(MANIFEST_FILE, kind, detail);
+    }
 }
 
 fn check_rows(manifest: &Manifest, report: &mut VerifyReport) {

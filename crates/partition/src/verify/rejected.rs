@@ -5,11 +5,11 @@ use flowlake_store::EntryKind;
 use super::data_file::sha256_of;
 use super::{DifferenceKind, Place, VerifyReport};
 use crate::layout::RejectedPath;
-use crate::manifest::{MANIFEST_FILE, Source};
+use crate::manifest::{MANIFEST_FILE, Manifest, Source};
 
 /// Checks the file of a dump's rejected lines. Manifests made before it was listed say no more than that it is there.
-pub(super) fn check(place: &Place<'_>, source: &Source, report: &mut VerifyReport) {
-    if source.rejected == 0 && source.rejected_lines.is_none() {
+pub(super) fn check(place: &Place<'_>, manifest: &Manifest, source: &Source, report: &mut VerifyReport) {
+    if source.rejected_lines.is_none() && (source.rejected == 0 || manifest.withholds_rejected_lines()) {
         return;
     }
     let expected = RejectedPath::new(&source.dump).and_then(|path| match &source.rejected_lines {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use super::*;
-use crate::manifest::{DataFile, RejectedLines};
+use crate::manifest::{DataFile, MANIFEST_FILE, RejectedLines, Source};
 use crate::publish::PublishMode;
 use crate::testing::{self, frame, publish_lake};
 use crate::writer::WriterOptions;
@@ -52,7 +52,7 @@ impl Lake {
 
     /// Path of the rejected lines.
     fn rejected(&self) -> String {
-        self.manifest.sources[0].rejected_path().expect("there are some")
+        self.manifest.rejected_path(&self.manifest.sources[0]).expect("there are some")
     }
 
     fn file(&mut self, path: &str) -> &mut DataFile {

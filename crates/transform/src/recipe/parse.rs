@@ -119,6 +119,7 @@ impl Recipe {
         let mut recipe = Self {
             name: parsed.name.into_inner(),
             title: parsed.title,
+            text: text.to_owned(),
             digest: Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect(),
             repairs,
             filters,

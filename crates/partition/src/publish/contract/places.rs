@@ -10,7 +10,7 @@ use flowlake_store::{
 use flowlake_testserver::{Behaviour, Server};
 use fs_err as fs;
 
-use crate::manifest::{MANIFEST_FILE, Manifest, Source};
+use crate::manifest::{MANIFEST_FILE, Manifest};
 use crate::publish::{Publication, PublishError, PublishMode};
 use crate::read::read_manifest;
 use crate::rejected::{RejectedLine, RejectedLinesWriter};
@@ -219,7 +219,7 @@ impl Place {
 
 /// Paths of all files of a lake but for its manifest.
 pub(super) fn paths(manifest: &Manifest) -> Vec<String> {
-    let rejected = manifest.sources.iter().filter_map(Source::rejected_path);
+    let rejected = manifest.sources.iter().filter_map(|source| manifest.rejected_path(source));
     manifest.files.iter().map(|file| file.path.clone()).chain(rejected).collect()
 }
 

@@ -65,6 +65,11 @@ impl Commit<'_> {
         }
     }
 
+    /// Whether the target still has the manifest that it had at the beginning, or still none.
+    pub(super) fn is_undisturbed(&self) -> Result<bool, StoreError> {
+        Ok(matches!(self.look()?, Found::Before))
+    }
+
     fn write(&self, condition: Condition<'_>) -> Outcome {
         let mut unanswered = None;
         let mut tries = 0;
