@@ -33,6 +33,7 @@ fn the_help_of_the_program_names_commands_and_exit_codes() {
       demo         Sample dumps, build, verify, ask a first query: needs no input
       inspect      Show what a lake holds and how it was made
       verify       Check every file of a lake against its manifest
+      release      Freeze a lake under a version: documents, digests, never overwritten
       diff         Tell what changed between two lakes
       export       Write rows as CSV, NDJSON or Arrow, one file a device and month
       recipe       List, print and explain recipes
@@ -50,7 +51,7 @@ fn the_help_of_the_program_names_commands_and_exit_codes() {
       2    wrong usage or configuration
       3    the input cannot be read
       4    the output cannot be written
-      5    another build was faster: commit conflict
+      5    another build was faster: commit conflict; or a release is there already
       101  a defect of flowlake itself
       130  interrupted
 
@@ -184,13 +185,21 @@ fn the_help_of_inspect_and_verify() {
     Usage: flowlake verify [OPTIONS] <LAKE>
 
     Arguments:
-      <LAKE>  The lake: a directory, or a URL such as s3://BUCKET/PREFIX
+      <LAKE>  The lake or release: a directory, or a URL such as s3://BUCKET/PREFIX
 
     Options:
-          --quick     Only look at names, sizes and digests that a store keeps; read no data
-          --json      Print the report as JSON
-          --jobs <N>  Number of threads [default: one a core]
-      -h, --help      Print help
+          --quick                   Only look at names, sizes and digests that a store keeps; read no
+                                    data
+          --rebuild-from <DIR|URL>  Also build it again from these dumps, as it was built, in TMPDIR,
+                                    and compare
+          --json                    Print the report as JSON
+          --jobs <N>                Number of threads [default: one a core]
+      -h, --help                    Print help
+
+    Examples:
+      flowlake verify lake/
+      flowlake verify s3://bucket/lake --quick
+      flowlake verify releases/1.0.0 --rebuild-from dumps/ --json
     ");
 }
 
@@ -454,6 +463,7 @@ fn man_writes_a_page_a_command() {
     flowlake-recipe-list.1
     flowlake-recipe-show.1
     flowlake-recipe.1
+    flowlake-release.1
     flowlake-sample.1
     flowlake-verify.1
     flowlake.1

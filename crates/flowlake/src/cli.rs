@@ -8,6 +8,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use flowlake_store::Location;
+use semver::Version;
 
 use crate::instant::Instant;
 
@@ -24,7 +25,7 @@ Exit codes:
   2    wrong usage or configuration
   3    the input cannot be read
   4    the output cannot be written
-  5    another build was faster: commit conflict
+  5    another build was faster: commit conflict; or a release is there already
   101  a defect of flowlake itself
   130  interrupted
 
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Check every file of a lake against its manifest
     Verify(VerifyArgs),
+    /// Freeze a lake under a version: documents, digests, never overwritten
+    Release(ReleaseArgs),
     /// Tell what changed between two lakes
     Diff(DiffArgs),
     /// Write rows as CSV, NDJSON or Arrow, one file a device and month
@@ -214,8 +217,13 @@ pub(crate) struct InspectArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowlake verify lake/
+  flowlake verify s3://bucket/lake --quick
+  flowlake verify releases/1.0.0 --rebuild-from dumps/ --json")]
 pub(crate) struct VerifyArgs {
-    /// The lake: a directory, or a URL such as s3://BUCKET/PREFIX
+    /// The lake or release: a directory, or a URL such as s3://BUCKET/PREFIX
     #[arg(value_parser = LocationParser)]
     pub(crate) lake: Location,
 
@@ -223,9 +231,47 @@ pub(crate) struct VerifyArgs {
     #[arg(long)]
     pub(crate) quick: bool,
 
+    /// Also build it again from these dumps, as it was built, in TMPDIR, and compare
+    #[arg(long, value_name = "DIR|URL", value_parser = LocationParser)]
+    pub(crate) rebuild_from: Option<Location>,
+
     /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,
+
+    /// Number of threads [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A release is a lake: everything that reads a lake reads it. Beside the data it has README.md (a dataset card), LICENSE, \
+CITATION.cff, croissant.json, datapackage.json, the configuration, rebuild.md and SHA256SUMS.
+
+Examples:
+  flowlake release lake/ --version 1.0.0 --output releases/1.0.0
+  flowlake release s3://bucket/lake --version 1.1.0 --date 2026-11-22 --output s3://bucket/releases/1.1.0")]
+pub(crate) struct ReleaseArgs {
+    /// The lake: a directory, or a URL such as s3://BUCKET/PREFIX
+    #[arg(value_parser = LocationParser)]
+    pub(crate) lake: Location,
+
+    /// Version of the release, as https://semver.org has them
+    #[arg(long, value_name = "X.Y.Z")]
+    pub(crate) version: Version,
+
+    /// Directory or URL the release appears in, all at once; must be empty or not exist
+    #[arg(long, value_name = "DIR|URL", value_parser = LocationParser)]
+    pub(crate) output: Location,
+
+    /// Day of the release, for citations; the clock is not asked, so that the same release has the same bytes
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = parse_date)]
+    pub(crate) date: Option<String>,
+
+    /// Make a release of data whose licence forbids handing it on
+    #[arg(long)]
+    pub(crate) acknowledge_licence: bool,
 
     /// Number of threads [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -322,6 +368,13 @@ fn parse_scale(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(scale) if scale > 0.0 && scale <= 1000.0 => Ok(scale),
         _ => Err("expected a number above 0 and up to 1000".to_owned()),
+    }
+}
+
+fn parse_date(text: &str) -> Result<String, String> {
+    match text.parse::<Instant>() {
+        Ok(_) if text.len() == "2026-11-22".len() => Ok(text.to_owned()),
+        _ => Err("expected a day such as 2026-11-22".to_owned()),
     }
 }
 

@@ -10,6 +10,7 @@ use flowlake_partition::read::ReadError;
 use flowlake_partition::rejected::RejectedError;
 use flowlake_partition::verify::VerifyError;
 use flowlake_partition::writer::WriteError;
+use flowlake_release::copy::CopyError;
 use flowlake_sample::SampleError;
 use flowlake_store::{ErrorKind, StoreError};
 
@@ -171,6 +172,19 @@ impl From<ExportError> for Failure {
         match error {
             ExportError::Interrupted => Self::message(Exit::Interrupted, "interrupted; nothing was exported"),
             ExportError::Write { .. } => Self::new(Exit::Output, error),
+            _ => Self::new(Exit::Input, error)
+                .hint("`flowlake verify` tells what else differs from the manifest"),
+        }
+    }
+}
+
+impl From<CopyError> for Failure {
+    fn from(error: CopyError) -> Self {
+        match error {
+            CopyError::Interrupted => Self::interrupted(),
+            CopyError::Publish(error) => error.into(),
+            CopyError::Store(error) => Self::store(Exit::Input, error),
+            CopyError::Write { .. } => Self::new(Exit::Output, error),
             _ => Self::new(Exit::Input, error)
                 .hint("`flowlake verify` tells what else differs from the manifest"),
         }

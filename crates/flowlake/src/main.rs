@@ -3,6 +3,7 @@
 
 mod cli;
 mod commands;
+mod configuration;
 #[cfg(test)]
 mod dictionary;
 mod exit;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::demo::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Verify(args) => commands::verify::run(&args),
+        Command::Release(args) => commands::release::run(&args),
         Command::Diff(args) => commands::diff::run(&args),
         Command::Export(args) => commands::export::run(&args),
         Command::Recipe(command) => commands::recipe::run(&command),

@@ -27,6 +27,7 @@ pub mod rows;
 pub mod scan;
 mod spill;
 pub mod split;
+pub mod sums;
 pub mod table;
 #[cfg(test)]
 mod testing;

@@ -71,6 +71,24 @@ pub struct Manifest {
 pub const SUMS_FILE: &str = "SHA256SUMS";
 
 impl Manifest {
+    /// The bytes of `manifest.json`.
+    ///
+    /// # Errors
+    /// When a number cannot be written as JSON.
+    pub fn text(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        Ok(text)
+    }
+
+    /// The SHA-256 of `manifest.json`, hexadecimal.
+    ///
+    /// # Errors
+    /// As for [`Self::text`].
+    pub fn sha256(&self) -> Result<String, serde_json::Error> {
+        Ok(hex(&Sha256::digest(self.text()?)))
+    }
+
     /// Every file of the lake by its path below the root, with its size where the manifest says it; in a release its
     /// documents too. The paths are as trustworthy as the manifest.
     #[must_use]

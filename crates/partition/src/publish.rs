@@ -157,9 +157,7 @@ pub fn look(target: &LakeStore, mode: PublishMode) -> Result<Target, PublishErro
 
 /// The bytes of `manifest.json`.
 fn manifest_text(manifest: &Manifest) -> io::Result<Vec<u8>> {
-    let mut text = serde_json::to_vec_pretty(manifest)?;
-    text.push(b'\n');
-    Ok(text)
+    Ok(manifest.text()?)
 }
 
 /// A lake in the making, for whatever place. Dropped without [`Publication::publish`], it leaves nothing behind, as far as

@@ -56,10 +56,13 @@ struct Version {
 /// # Errors
 /// When there is none, it cannot be read, a newer tool wrote it, or it is damaged.
 pub fn read_manifest(lake: &LakeStore) -> Result<Manifest, ReadError> {
-    match lake.read(MANIFEST_FILE)? {
-        None => Err(ReadError::NotALake { place: lake.name("") }),
-        Some(text) => parse_manifest(&text, &lake.name(MANIFEST_FILE)),
-    }
+    read_manifest_and_text(lake).map(|(manifest, _)| manifest)
+}
+
+/// As [`read_manifest`], with the bytes it was read from.
+pub(crate) fn read_manifest_and_text(lake: &LakeStore) -> Result<(Manifest, Vec<u8>), ReadError> {
+    let text = lake.read(MANIFEST_FILE)?.ok_or_else(|| ReadError::NotALake { place: lake.name("") })?;
+    Ok((parse_manifest(&text, &lake.name(MANIFEST_FILE))?, text))
 }
 
 /// Understands the text of a manifest; `name` is for errors.

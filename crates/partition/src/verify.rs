@@ -6,6 +6,7 @@
 
 mod accounting;
 mod data_file;
+mod documents;
 mod kept_digests;
 mod profiles;
 mod rejected;
@@ -17,11 +18,13 @@ use std::thread;
 
 use flowlake_store::{Entry, EntryKind, LakeStore, StoreError};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
+use crate::digest::hex;
 use crate::layout::DATA_DIRECTORY;
 use crate::manifest::Manifest;
 use crate::profile::TableProfile;
-use crate::read::{ReadError, read_manifest};
+use crate::read::{ReadError, read_manifest_and_text};
 
 /// How thoroughly to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,14 +154,15 @@ pub enum DifferenceKind {
 /// # Errors
 /// When there is no readable manifest, or directories cannot be listed. Anything else is in the report.
 pub fn verify(lake: &LakeStore, options: VerifyOptions) -> Result<VerifyReport, VerifyError> {
-    let manifest =
-        read_manifest(lake).map_err(|source| VerifyError::Manifest { place: lake.name(""), source })?;
+    let (manifest, text) = read_manifest_and_text(lake)
+        .map_err(|source| VerifyError::Manifest { place: lake.name(""), source })?;
     let mut report = VerifyReport::default();
     accounting::check(&manifest, &mut report);
     let place = Place { lake, entries: check_strays(lake, &manifest, &mut report)?, quick: options.quick };
     for source in &manifest.sources {
         rejected::check(&place, &manifest, source, &mut report);
     }
+    documents::check(&place, &manifest, &hex(&Sha256::digest(&text)), &mut report);
     if options.quick
         && let LakeStore::Objects(store) = lake
     {

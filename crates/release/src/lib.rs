@@ -8,6 +8,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod card;
+pub mod copy;
+mod documents;
 mod facts;
+pub mod licence;
+pub mod rebuild;
 
+pub use documents::{DocumentFile, documents};
 pub use facts::{DeviceFacts, Facts};

@@ -74,10 +74,7 @@ fn selection(args: &BuildArgs, recipe: &mut Recipe) -> Result<Selection, Failure
         let message = format!("no flow starts from {} and before {}", from.text(), to.text());
         return Err(Failure::message(Exit::Usage, message).hint("--from is the earlier of the two"));
     }
-    recipe.keep_starts(
-        args.from.map(|from| (from.millis, format!("before --from {}", from.text()))),
-        args.to.map(|to| (to.millis, format!("not before --to {}", to.text()))),
-    );
+    keep_starts(recipe, args.from, args.to);
     // The order in which they are named, and how often, makes no difference to what is built.
     let set = |names: &[String]| BTreeSet::from_iter(names.iter().cloned()).into_iter().collect();
     Ok(Selection {
@@ -86,6 +83,14 @@ fn selection(args: &BuildArgs, recipe: &mut Recipe) -> Result<Selection, Failure
         from: args.from.map(Instant::text),
         to: args.to.map(Instant::text),
     })
+}
+
+/// Has a recipe remove the rows outside of the times.
+pub(crate) fn keep_starts(recipe: &mut Recipe, from: Option<Instant>, to: Option<Instant>) {
+    recipe.keep_starts(
+        from.map(|from| (from.millis, format!("before --from {}", from.text()))),
+        to.map(|to| (to.millis, format!("not before --to {}", to.text()))),
+    );
 }
 
 /// What a build has to say at its end.
@@ -236,7 +241,7 @@ impl Summary {
 }
 
 /// Shows a warning that is about this run and nothing that stays.
-fn warn(message: &str) {
+pub(crate) fn warn(message: &str) {
     let _ = writeln!(io::stderr().lock(), "warning: {message}");
 }
 

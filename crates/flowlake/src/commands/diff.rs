@@ -36,7 +36,8 @@ pub(crate) fn run(args: &DiffArgs) -> Result<Exit, Failure> {
     Ok(if diff.verdict == Verdict::Same { Exit::Success } else { Exit::Differences })
 }
 
-fn print(out: &mut impl Write, diff: &Diff) -> io::Result<()> {
+/// The comparison for people.
+pub(crate) fn print(out: &mut impl Write, diff: &Diff) -> io::Result<()> {
     writeln!(out, "{}", headline(diff))?;
     // Taken apart by name: a group that is new cannot be forgotten here.
     let Diff {

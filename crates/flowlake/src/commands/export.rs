@@ -61,7 +61,7 @@ fn compression(compression: ExportCompression) -> Compression {
 
 /// A lake holds nothing that its manifest does not list: an export inside it would be a stray in every later check, and
 /// would keep the lake from being replaced.
-fn refuse_inside_lake(lake: &Path, output: &Path) -> Result<(), Failure> {
+pub(crate) fn refuse_inside_lake(lake: &Path, output: &Path) -> Result<(), Failure> {
     let failed = |error| Failure::new(Exit::Output, error);
     let lake = fs_err::canonicalize(lake).map_err(|error| Failure::new(Exit::Input, error))?;
     let output_path = std::path::absolute(output).map_err(failed)?;

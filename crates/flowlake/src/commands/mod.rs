@@ -7,6 +7,8 @@ pub(crate) mod docs;
 pub(crate) mod dry_run;
 pub(crate) mod export;
 pub(crate) mod inspect;
+pub(crate) mod rebuild;
 pub(crate) mod recipe;
+pub(crate) mod release;
 pub(crate) mod sample;
 pub(crate) mod verify;

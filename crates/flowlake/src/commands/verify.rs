@@ -2,24 +2,72 @@
 
 use std::io::{self, Write};
 
+use flowlake_partition::diff::{Diff, Verdict};
 use flowlake_partition::verify::{VerifyOptions, VerifyReport, verify};
+use flowlake_store::Location;
+use serde::Serialize;
 
-use crate::cli::{VerifyArgs, threads};
+use super::rebuild::{Rebuilt, Request, rebuild};
+use crate::cli::{ProgressMode, VerifyArgs, threads};
 use crate::exit::{Exit, Failure};
 use crate::places::open;
 use crate::table;
 
+/// The report as JSON.
+#[derive(Serialize)]
+struct Output<'a> {
+    #[serde(flatten)]
+    report: &'a VerifyReport,
+    /// How what was rebuilt differs, A being the lake that was verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rebuild: Option<&'a Diff>,
+}
+
 pub(crate) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
     let lake = open(&args.lake, Exit::Input)?;
-    let report = verify(&lake, VerifyOptions { quick: args.quick, jobs: threads(args.jobs) })?;
+    let jobs = threads(args.jobs);
+    let report = verify(&lake, VerifyOptions { quick: args.quick, jobs })?;
+    let rebuilt = match &args.rebuild_from {
+        // What is not even what its own manifest says cannot be what is rebuilt, and needs no hours to be told so.
+        Some(dumps) if report.is_clean() => {
+            let progress = if args.json { ProgressMode::None } else { ProgressMode::Auto };
+            Some(rebuild(&Request { lake: &lake, dumps, jobs, progress })?)
+        }
+        _ => None,
+    };
     let mut out = io::stdout().lock();
     if args.json {
-        serde_json::to_writer_pretty(&mut out, &report).map_err(io::Error::from)?;
+        let rebuild = rebuilt.as_ref().map(|rebuilt| &rebuilt.diff);
+        serde_json::to_writer_pretty(&mut out, &Output { report: &report, rebuild })
+            .map_err(io::Error::from)?;
         writeln!(out)?;
     } else {
         print(&mut out, &report, args.quick)?;
+        match (&rebuilt, &args.rebuild_from) {
+            (Some(rebuilt), Some(dumps)) => print_rebuilt(&mut out, rebuilt, dumps)?,
+            (None, Some(_)) => writeln!(out, "not rebuilt: it is not what its own manifest says")?,
+            _ => {}
+        }
     }
-    Ok(if report.is_clean() { Exit::Success } else { Exit::Differences })
+    let is_the_same = rebuilt.is_none_or(|rebuilt| rebuilt.is_the_same);
+    Ok(if report.is_clean() && is_the_same { Exit::Success } else { Exit::Differences })
+}
+
+fn print_rebuilt(out: &mut impl Write, rebuilt: &Rebuilt, dumps: &Location) -> io::Result<()> {
+    match (rebuilt.diff.verdict, rebuilt.is_the_same) {
+        (Verdict::Same, _) => writeln!(out, "rebuilt from {dumps}: every file has the same bytes"),
+        (_, true) => writeln!(
+            out,
+            "rebuilt from {dumps}: the same rows; another version of flowlake made them, so files may have other bytes"
+        ),
+        (_, false) => {
+            writeln!(
+                out,
+                "rebuilt from {dumps}: it is not the same. A is what was there, B what was rebuilt:\n"
+            )?;
+            super::diff::print(out, &rebuilt.diff)
+        }
+    }
 }
 
 /// The report for people.

@@ -70,6 +70,15 @@ pub struct Release {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Privacy {
+    /// What was asked for columns that hold MAC addresses; absent when they were to stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<Treatment>,
+    /// What was asked for columns that hold IP addresses; absent when they were to stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<Treatment>,
+    /// Columns that were asked to be left out, whatever they hold, as they were named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drop: Vec<String>,
     /// Columns that are not as the lake had them, in the order of the lake.
     pub columns: Vec<PrivateColumn>,
     /// Tells one key from another without giving it away: the beginning of a keyed digest of a constant. Absent when no key

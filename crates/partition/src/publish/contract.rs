@@ -5,3 +5,4 @@ mod faults;
 mod kept;
 mod places;
 mod promises;
+mod releases;

@@ -218,35 +218,36 @@ impl ObjectStaging {
 
     /// Writes the documents, and then the manifest.
     fn commit(&mut self, text: &[u8]) -> Result<Outcome, StoreError> {
-        if self.honours_conditions {
-            if !self.write_documents(self.store.patience())? {
-                return Ok(Outcome::Conflict);
-            }
+        if self.honours_conditions && self.documents.is_empty() {
             let until = Instant::now() + self.store.patience();
-            let store = &self.store.uninterrupted(self.store.patience());
-            let Self { before, mark, .. } = self;
-            return Ok(Commit { store, before, text, mark, until }.conditionally());
+            return Ok(self.commit_manifest(text, until));
         }
-        let Some(claim) = Claim::make(&self.store)? else { return Ok(Outcome::Conflict) };
-        let until = claim.made() + COMMIT_TIME;
-        let store = &self.store.uninterrupted(WRITE_TIME);
-        let undisturbed =
-            Commit { store, before: &self.before, text, mark: &self.mark, until }.is_undisturbed();
-        let outcome = undisturbed.and_then(|undisturbed| {
-            if !undisturbed || !self.write_documents(WRITE_TIME)? {
-                return Ok(Outcome::Conflict);
+        // Documents take several writes. Two releases that each wrote some would be in each other's way, and whoever gives
+        // up could not tell whether the other one's manifest is still to come, listing the same data.
+        loop {
+            let Some(claim) = Claim::make(&self.store)? else { return Ok(Outcome::Conflict) };
+            let until = claim.made() + COMMIT_TIME;
+            let outcome = self.commit_alone(text, until);
+            claim.withdraw();
+            if let Some(outcome) = outcome.transpose() {
+                return outcome;
             }
-            let Self { before, mark, .. } = self;
-            Ok(Commit { store, before, text, mark, until }.unconditionally())
-        });
-        claim.withdraw();
-        outcome
+        }
     }
 
-    /// Writes the documents; `false` when somebody else has written some. A request takes no longer than `limit`.
-    fn write_documents(&mut self, limit: Duration) -> Result<bool, StoreError> {
-        let store = self.store.uninterrupted(limit);
-        for (path, bytes) in &self.documents {
+    /// The same for whoever has made sure that nobody else does; `None` when that time was over before the end. Documents
+    /// that are written by then are not written again.
+    fn commit_alone(&mut self, text: &[u8], until: Instant) -> Result<Option<Outcome>, StoreError> {
+        let store = self.store.uninterrupted(WRITE_TIME);
+        let undisturbed =
+            Commit { store: &store, before: &self.before, text, mark: &self.mark, until }.is_undisturbed()?;
+        if !undisturbed {
+            return Ok(Some(Outcome::Conflict));
+        }
+        for (path, bytes) in &self.documents[self.documents_written.len()..] {
+            if Instant::now() >= until {
+                return Ok(None);
+            }
             let documents = Documents {
                 store: &store,
                 before: &self.before,
@@ -256,10 +257,21 @@ impl ObjectStaging {
             self.documents_written.push(path.clone());
             if !documents.write(path, bytes)? {
                 self.documents_written.pop();
-                return Ok(false);
+                return Ok(Some(Outcome::Conflict));
             }
         }
-        Ok(true)
+        Ok(Some(self.commit_manifest(text, until)))
+    }
+
+    fn commit_manifest(&self, text: &[u8], until: Instant) -> Outcome {
+        let Self { before, mark, .. } = self;
+        if self.honours_conditions {
+            let store = &self.store.uninterrupted(self.store.patience());
+            Commit { store, before, text, mark, until }.conditionally()
+        } else {
+            let store = &self.store.uninterrupted(WRITE_TIME);
+            Commit { store, before, text, mark, until }.unconditionally()
+        }
     }
 
     /// Gives up: ends uploads and deletes the objects that were uploaded. What that leaves behind is in the answer.

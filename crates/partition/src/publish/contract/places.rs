@@ -125,8 +125,18 @@ impl Place {
         self.server.as_ref()
     }
 
+    /// Whether it is a server that takes writes with conditions for plain ones.
+    pub(super) fn overlooks_conditions(&self) -> bool {
+        matches!(self.kind, Kind::OwnUnconditional | Kind::S3Unconditional)
+    }
+
     /// Writes a file by its path below the lake, without a digest.
     pub(super) fn write(&self, path: &str, bytes: &[u8]) {
+        self.write_marked(path, bytes, "");
+    }
+
+    /// As [`Place::write`], with the mark of whoever writes, where there are marks.
+    pub(super) fn write_marked(&self, path: &str, bytes: &[u8], mark: &str) {
         match self.lake() {
             LakeStore::Directory(root) => {
                 let file = root.join(path);
@@ -134,7 +144,7 @@ impl Place {
                 fs::write(file, bytes).expect("it is written");
             }
             LakeStore::Objects(objects) => {
-                objects.put(path, bytes.to_vec(), Condition::Any, "").expect("it is written");
+                objects.put(path, bytes.to_vec(), Condition::Any, mark).expect("it is written");
             }
         }
     }
@@ -219,8 +229,7 @@ impl Place {
 
 /// Paths of all files of a lake but for its manifest.
 pub(super) fn paths(manifest: &Manifest) -> Vec<String> {
-    let rejected = manifest.sources.iter().filter_map(|source| manifest.rejected_path(source));
-    manifest.files.iter().map(|file| file.path.clone()).chain(rejected).collect()
+    manifest.listed().into_keys().filter(|path| path != MANIFEST_FILE).collect()
 }
 
 /// Makes a lake but for its manifest.

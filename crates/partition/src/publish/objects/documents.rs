@@ -23,7 +23,11 @@ pub(super) fn are_leftovers(store: &ObjectStore, paths: &[&str]) -> Result<bool,
     if !paths.iter().all(|path| may_be(path)) {
         return Ok(false);
     }
-    Ok(store.stat_all(paths)?.iter().flatten().all(|stat| stat.mark.is_some()))
+    Ok(store
+        .stat_all(paths)?
+        .iter()
+        .flatten()
+        .all(|stat| stat.mark.as_deref().is_some_and(|mark| !mark.is_empty())))
 }
 
 /// Documents on their way.

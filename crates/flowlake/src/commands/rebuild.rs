@@ -1,0 +1,87 @@
+//! Builds a lake or a release once more, from the dumps and what its manifest keeps, and compares: the proof that it is what it
+//! says.
+
+use flowlake_partition::diff::{Diff, Verdict, diff};
+use flowlake_partition::manifest::Manifest;
+use flowlake_partition::publish::PublishMode;
+use flowlake_partition::read::read_manifest;
+use flowlake_store::{LakeStore, Location};
+
+use super::build::{self, keep_starts};
+use super::release;
+use crate::cli::ProgressMode;
+use crate::configuration;
+use crate::exit::{Exit, Failure};
+use crate::instant::Instant;
+use crate::places::open;
+
+/// How to build it again.
+pub(crate) struct Request<'a> {
+    /// The lake or release.
+    pub(crate) lake: &'a LakeStore,
+    /// The dumps it was made of.
+    pub(crate) dumps: &'a Location,
+    pub(crate) jobs: usize,
+    pub(crate) progress: ProgressMode,
+}
+
+/// What came of it.
+pub(crate) struct Rebuilt {
+    /// A is the lake that was there, B the one that was rebuilt.
+    pub(crate) diff: Diff,
+    /// Whether it was rebuilt: the same bytes, or the same rows if another version of the program rebuilt it.
+    pub(crate) is_the_same: bool,
+}
+
+/// Rebuilds in a directory for temporary files, which is gone afterwards.
+pub(crate) fn rebuild(request: &Request<'_>) -> Result<Rebuilt, Failure> {
+    let Request { lake, dumps, jobs, progress } = request;
+    let (manifest, name) = (read_manifest(lake)?, lake.name(""));
+    let catalogue = configuration::catalogue(&manifest, &name)?;
+    let mut recipe = configuration::recipe(&manifest, &name)?;
+    let selection = manifest.selection.clone().unwrap_or_default();
+    let contradicts = || configuration::contradiction(&name, "times that were asked for");
+    let [from, to] = [&selection.from, &selection.to]
+        .map(|time| time.as_ref().map(|time| time.parse::<Instant>().map_err(|_| contradicts())).transpose());
+    keep_starts(&mut recipe, from?, to?);
+
+    let scratch = tempfile::tempdir().map_err(|error| Failure::new(Exit::Output, error))?;
+    let [built, released] = ["lake", "release"].map(|name| LakeStore::Directory(scratch.path().join(name)));
+    build::build(&build::Request {
+        catalogue: &catalogue,
+        recipe: &recipe,
+        input: &open(dumps, Exit::Input)?,
+        output: &built,
+        selection: &selection,
+        jobs: *jobs,
+        memory_limit: None,
+        mode: PublishMode::Fresh,
+        strict: false,
+        progress: *progress,
+    })?;
+    let rebuilt = match &manifest.release {
+        None => read_manifest(&built)?,
+        Some(found) => release::release(release::Request {
+            lake: &built,
+            manifest: read_manifest(&built)?,
+            catalogue: &catalogue,
+            output: &released,
+            version: found.version.clone(),
+            date: found.date.clone(),
+            jobs: *jobs,
+        })?,
+    };
+    let diff = diff(&manifest, &rebuilt);
+    let is_the_same = match diff.verdict {
+        Verdict::Same => true,
+        // Another version may encode the same rows otherwise; this one may not.
+        Verdict::SameRows => made_by(&manifest) != made_by(&rebuilt),
+        Verdict::Different => false,
+    };
+    Ok(Rebuilt { diff, is_the_same })
+}
+
+/// Versions of the programs that made it.
+fn made_by(manifest: &Manifest) -> (&str, Option<&str>) {
+    (&manifest.tool.version, manifest.release.as_ref().map(|release| release.tool.version.as_str()))
+}

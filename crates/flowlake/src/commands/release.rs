@@ -1,0 +1,181 @@
+//! `flowlake release`: a lake, frozen under a version.
+
+use std::io::{self, Write};
+use std::sync::atomic::Ordering;
+
+use flowlake_ingest::Catalogue;
+use flowlake_partition::manifest::{Manifest, Release, SUMS_FILE, Tool};
+use flowlake_partition::publish::{Publication, PublishError, PublishMode};
+use flowlake_partition::read::read_manifest;
+use flowlake_partition::sums::sha256sums;
+use flowlake_partition::verify::{VerifyOptions, verify};
+use flowlake_release::copy::copy;
+use flowlake_release::{DeviceFacts, DocumentFile, Facts, documents};
+use flowlake_store::{LakeStore, Location};
+
+use super::build::{interruption, warn};
+use crate::cli::{ReleaseArgs, threads};
+use crate::configuration;
+use crate::exit::{Exit, Failure};
+use crate::places::open;
+use crate::table;
+
+/// What a release is to be.
+pub(crate) struct Request<'a> {
+    pub(crate) lake: &'a LakeStore,
+    pub(crate) manifest: Manifest,
+    pub(crate) catalogue: &'a Catalogue,
+    pub(crate) output: &'a LakeStore,
+    pub(crate) version: String,
+    pub(crate) date: Option<String>,
+    pub(crate) jobs: usize,
+}
+
+pub(crate) fn run(args: &ReleaseArgs) -> Result<Exit, Failure> {
+    let lake = open(&args.lake, Exit::Input)?;
+    let output = open(&args.output, Exit::Output)?;
+    let manifest = read_manifest(&lake)?;
+    let name = lake.name("");
+    if let Some(release) = &manifest.release {
+        let message = format!("{name} is release {} already", release.version);
+        return Err(
+            Failure::message(Exit::Usage, message).hint("make a release of the lake that it was made of")
+        );
+    }
+    if let (LakeStore::Directory(lake), LakeStore::Directory(output)) = (&lake, &output) {
+        super::export::refuse_inside_lake(lake, output)?;
+    }
+    // Its name becomes a path.
+    configuration::recipe(&manifest, &name)?;
+    let catalogue = configuration::catalogue(&manifest, &name)?;
+    if !catalogue.dataset.redistribution && !args.acknowledge_licence {
+        let message = format!(
+            "the licence of {} does not allow handing it on, as its catalogue says: {}",
+            catalogue.dataset.name, catalogue.dataset.licence
+        );
+        return Err(Failure::message(Exit::Usage, message).hint(
+            "for a release that stays where it is, give --acknowledge-licence; it will be stamped so",
+        ));
+    }
+    let request = Request {
+        lake: &lake,
+        manifest,
+        catalogue: &catalogue,
+        output: &output,
+        version: args.version.to_string(),
+        date: args.date.clone(),
+        jobs: threads(args.jobs),
+    };
+    let manifest = release(request)?;
+    print(&args.output, &manifest)?;
+    Ok(Exit::Success)
+}
+
+/// Makes a release, and gives its manifest.
+pub(crate) fn release(request: Request<'_>) -> Result<Manifest, Failure> {
+    let interrupted = interruption()?;
+    let Request { lake, manifest, catalogue, output, version, date, jobs } = request;
+    check(lake, jobs)?;
+    let publication = Publication::begin(output, PublishMode::Fresh).map_err(refused)?;
+    copy(lake, &manifest, &publication, jobs, interrupted)?;
+    let release = Release {
+        version,
+        date,
+        tool: Tool { name: "flowlake".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        redistribution: catalogue.dataset.redistribution,
+        privacy: None,
+        documents: Vec::new(),
+    };
+    if interrupted.load(Ordering::Relaxed) {
+        return Err(Failure::interrupted());
+    }
+    publish(manifest, release, catalogue, publication)
+}
+
+/// A release is for years: what is not as its manifest says does not become one. Bytes are looked at when they are copied.
+fn check(lake: &LakeStore, jobs: usize) -> Result<(), Failure> {
+    let report = verify(lake, VerifyOptions { quick: true, jobs })?;
+    let Some(first) = report.differences.first() else { return Ok(()) };
+    let message = format!(
+        "{} is not what its manifest says: {}: {}{}",
+        lake.name(""),
+        first.path,
+        first.detail,
+        match report.differences.len() - 1 {
+            0 => String::new(),
+            more => format!(", and {more} more differences"),
+        }
+    );
+    Err(Failure::message(Exit::Differences, message).hint("`flowlake verify` tells all that differs"))
+}
+
+/// Adds the documents, and makes everything appear.
+fn publish(
+    mut manifest: Manifest,
+    release: Release,
+    catalogue: &Catalogue,
+    mut publication: Publication,
+) -> Result<Manifest, Failure> {
+    let defect = |error: serde_json::Error| Failure::new(Exit::Defect, error);
+    manifest.release = Some(release.clone());
+    let devices: Vec<DeviceFacts<'_>> = catalogue
+        .devices
+        .iter()
+        .map(|device| DeviceFacts {
+            name: &device.name,
+            title: &device.title,
+            class: &device.class,
+            class_title: &device.class_title,
+        })
+        .collect();
+    let files = documents(&Facts {
+        manifest: &manifest,
+        release: &release,
+        description: catalogue.dataset.description.as_deref(),
+        licence_url: catalogue.dataset.licence_url.as_deref(),
+        creators: &catalogue.dataset.creators,
+        devices: &devices,
+    })
+    .map_err(defect)?;
+    let entries = files.iter().map(DocumentFile::entry).collect();
+    manifest.release = Some(Release { documents: entries, ..release });
+    let digest = manifest.sha256().map_err(defect)?;
+    let sums =
+        DocumentFile { path: SUMS_FILE.to_owned(), bytes: sha256sums(&manifest, &digest).into_bytes() };
+    for DocumentFile { path, bytes } in files.into_iter().chain([sums]) {
+        publication.add_document(&path, bytes)?;
+    }
+    for left in publication.publish(&manifest).map_err(refused)? {
+        warn(&format!("the release is published, but {left}: {}", left.source));
+    }
+    Ok(manifest)
+}
+
+/// A version that is there stays as it is, and so does anything else.
+fn refused(error: PublishError) -> Failure {
+    match error {
+        PublishError::TargetHoldsLake { .. } | PublishError::TargetHoldsRelease { .. } => {
+            Failure::new(Exit::Conflict, error).hint("what is there is left alone; give another --output")
+        }
+        _ => error.into(),
+    }
+}
+
+fn print(output: &Location, manifest: &Manifest) -> Result<(), Failure> {
+    let totals = &manifest.totals;
+    let Some(release) = &manifest.release else { return Ok(()) };
+    let rows = vec![
+        vec!["version".to_owned(), release.version.clone()],
+        vec!["rows".to_owned(), table::count(totals.rows)],
+        vec!["data files".to_owned(), table::count(totals.files)],
+        vec!["bytes of data".to_owned(), table::bytes(totals.bytes)],
+        vec!["documents".to_owned(), table::count(release.documents.len() as u64 + 2)],
+        vec!["digest of all rows".to_owned(), totals.content_digest.clone().unwrap_or_default()],
+    ];
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", table::table(&["release", &output.to_string()], 1, rows))?;
+    if !release.redistribution {
+        writeln!(out, "\nNot for redistribution: {}", manifest.dataset.licence)?;
+    }
+    Ok(())
+}
