@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use flowlake_partition::diff::{ColumnChange, ColumnSide, CountChange, Diff, RecipeDiff, Verdict, diff};
+use flowlake_partition::diff::{
+    ColumnChange, ColumnSide, CountChange, Counts, Diff, RecipeDiff, Verdict, diff,
+};
 use flowlake_partition::manifest::{DataFile, Selection};
 use flowlake_partition::read::read_manifest;
 use flowlake_partition::table::type_name;
@@ -60,7 +62,7 @@ fn print(out: &mut impl Write, diff: &Diff) -> io::Result<()> {
 
     let lines = rows.partitions.iter().map(|change| {
         let names = [&change.month, &change.device_class, &change.device_name].map(String::clone);
-        [names, counts(change.a, change.b, change.difference)].concat()
+        [names, counts(&change.counts)].concat()
     });
     section(out, "Rows", &["month", "deviceClass", "device", "A", "B", "difference"], 3, lines)?;
     let lines = rows.totals.iter().map(count_line);
@@ -122,7 +124,7 @@ fn summary(diff: &Diff) -> Vec<String> {
     ] {
         say(number > 0, &format!("{of}{}", amount(number, one, many)));
     }
-    let sum: i128 = rows.partitions.iter().map(|change| change.difference).sum();
+    let sum: i128 = rows.partitions.iter().map(|change| change.counts.difference).sum();
     match sum {
         0 => say(!rows.partitions.is_empty(), "as many rows in other months or devices"),
         1.. => say(true, &format!("{} more in B", rows_of(sum))),
@@ -171,7 +173,7 @@ fn print_recipe(out: &mut impl Write, recipe: &RecipeDiff) -> io::Result<()> {
     section(out, "Repairs", &header("repair"), 1, repairs.iter().map(count_line))?;
     let lines = not_encoded.iter().map(|change| {
         let names = [change.column.clone(), change.reason.clone()];
-        [names.as_slice(), &counts(change.a, change.b, change.difference)].concat()
+        [names.as_slice(), &counts(&change.counts)].concat()
     });
     section(out, "Not encoded", &["column", "what", "A", "B", "difference"], 2, lines)
 }
@@ -332,10 +334,11 @@ fn beside(file: &DataFile, other: &DataFile) -> String {
 }
 
 fn count_line(change: &CountChange) -> Vec<String> {
-    [[change.name.clone()].as_slice(), &counts(change.a, change.b, change.difference)].concat()
+    [[change.name.clone()].as_slice(), &counts(&change.counts)].concat()
 }
 
-fn counts(a: Option<u64>, b: Option<u64>, more: i128) -> [String; 3] {
+fn counts(counts: &Counts) -> [String; 3] {
+    let Counts { a, b, difference: more } = *counts;
     let [a, b] = [a, b].map(|number| number.map_or_else(|| NOTHING.to_owned(), count));
     [a, b, difference(more)]
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::manifest::{Column, Part, RejectedLines, RemovedRows, Role, Source, Warning};
+use crate::manifest::{Column, Part, RejectedLines, RemovedRows, Role, Selection, Source, Warning};
 use crate::testing;
 
 /// Some of few names, in any order.
@@ -183,10 +183,10 @@ proptest! {
     #[test]
     fn differences_of_rows_sum_up_to_that_of_the_totals((a, b) in pair()) {
         let diff = diff(&a, &b);
-        let sum: i128 = diff.rows.partitions.iter().map(|partition| partition.difference).sum();
+        let sum: i128 = diff.rows.partitions.iter().map(|partition| partition.counts.difference).sum();
         prop_assert_eq!(sum, i128::from(b.totals.rows) - i128::from(a.totals.rows));
         let told = diff.rows.totals.iter().find(|total| total.name == "rows");
-        prop_assert_eq!(sum, told.map_or(0, |total| total.difference));
+        prop_assert_eq!(sum, told.map_or(0, |total| total.counts.difference));
     }
 
     #[test]
