@@ -9,9 +9,11 @@
 //! but that of its names: the comparison of B with A is that of A with B with the sides exchanged. Every list is ordered by
 //! what its entries are called, whatever their order in a manifest.
 
+mod configuration;
 mod counts;
 mod files;
 mod recipe;
+mod release;
 mod rows;
 mod schema;
 mod sources;
@@ -20,11 +22,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+pub use self::configuration::{ConfigurationChange, ConfigurationDiff, ConfigurationSide, Hunk, HunkPart};
 use self::counts::differing;
 pub use self::counts::{CountChange, Counts};
 pub use self::files::{FilePair, FilesDiff, RolledFiles};
 pub use self::recipe::{NotEncodedChange, RecipeDiff, SelectionChange};
-pub use self::rows::{PartitionChange, RowsDiff};
+pub use self::release::{DocumentChange, ReleaseDiff, TreatmentChange};
+pub use self::rows::{ContentDigestChange, PartitionChange, RowsDiff};
 pub use self::schema::{ColumnChange, ColumnPlace, ColumnSide, DroppedChange, DroppedReason, SchemaDiff};
 pub use self::sources::SourceChange;
 use crate::manifest::{DataFile, Dataset, Manifest, RowAccounting, Tool};
@@ -36,7 +40,7 @@ pub enum Verdict {
     /// Nothing differs.
     Same,
     /// The same rows of the same dumps, told in other bytes: another version encoded them otherwise, gave files other names,
-    /// or counted other things of them.
+    /// or counted other things of them; or other words in recipe and catalogue did the same; or they were released.
     SameRows,
     /// Something differs that matters.
     Different,
@@ -50,6 +54,10 @@ pub struct Diff {
     pub verdict: Verdict,
     /// Format version, tool and data set, each by its key in the manifest.
     pub origin: Vec<TextChange>,
+    /// Version of the release, what was done to identifiers in it, and its documents.
+    pub release: ReleaseDiff,
+    /// Catalogue and recipe as they were written.
+    pub configuration: ConfigurationDiff,
     /// What was done to the rows.
     pub recipe: RecipeDiff,
     /// Dumps that are not the same, or of which not the same became, by name.
@@ -74,10 +82,10 @@ pub struct Diff {
 pub struct TextChange {
     /// Its key in the manifest: `tool.version`.
     pub what: &'static str,
-    /// What A says.
-    pub a: String,
-    /// What B says.
-    pub b: String,
+    /// What A says; absent when it says nothing about that.
+    pub a: Option<String>,
+    /// What B says; absent when it says nothing about that.
+    pub b: Option<String>,
 }
 
 /// A warning that only one has, or that both put differently.
@@ -100,8 +108,10 @@ pub fn diff(a: &Manifest, b: &Manifest) -> Diff {
     let mut diff = Diff {
         verdict: Verdict::Same,
         origin: origin(a, b),
+        release: release::changes(a, b),
+        configuration: configuration::changes(a, b),
         recipe: recipe::changes(a, b),
-        sources: sources::changes(&a.sources, &b.sources),
+        sources: sources::changes(a, b),
         schema: schema::changes(a, b),
         rows: rows::changes(a, b),
         files: files::changes(&a.files, &b.files),
@@ -124,6 +134,8 @@ impl Diff {
         let Self {
             verdict: _,
             origin,
+            release,
+            configuration,
             recipe,
             sources,
             schema,
@@ -134,6 +146,8 @@ impl Diff {
             order,
         } = self;
         origin.is_empty()
+            && release.is_empty()
+            && configuration.is_empty()
             && recipe.is_empty()
             && sources.is_empty()
             && schema.is_empty()
@@ -149,6 +163,9 @@ impl Diff {
         let Self {
             verdict: _,
             origin,
+            release,
+            // What was written is not what was done: the rows are the same where all that recipe and catalogue do is.
+            configuration: _,
             recipe,
             sources,
             schema,
@@ -159,7 +176,8 @@ impl Diff {
             order,
         } = self;
         origin.iter().all(|change| !change.what.starts_with("dataset."))
-            && recipe.is_empty()
+            && release.is_immaterial()
+            && recipe.is_immaterial()
             && sources.iter().all(SourceChange::is_immaterial)
             && schema.columns.is_empty()
             && schema.dropped_columns.is_empty()
@@ -174,8 +192,14 @@ impl Diff {
 
 /// Those of some texts that differ.
 fn texts<const N: usize>(texts: [(&'static str, &str, &str); N]) -> Vec<TextChange> {
-    let differing = texts.into_iter().filter(|(_, a, b)| a != b);
-    differing.map(|(what, a, b)| TextChange { what, a: a.to_owned(), b: b.to_owned() }).collect()
+    optional_texts(texts.into_iter().map(|(what, a, b)| (what, Some(a.to_owned()), Some(b.to_owned()))))
+}
+
+/// Those of some texts that differ, which a side may not have.
+fn optional_texts(
+    texts: impl Iterator<Item = (&'static str, Option<String>, Option<String>)>,
+) -> Vec<TextChange> {
+    texts.filter(|(_, a, b)| a != b).map(|(what, a, b)| TextChange { what, a, b }).collect()
 }
 
 fn origin(a: &Manifest, b: &Manifest) -> Vec<TextChange> {
@@ -223,7 +247,12 @@ fn warnings(a: &Manifest, b: &Manifest) -> Vec<WarningChange> {
 /// Lists whose order a reader may rely on but that are compared entry by entry. Columns are not among them: one that moved is
 /// told by name.
 fn order(a: &Manifest, b: &Manifest) -> Vec<&'static str> {
+    let [release_a, release_b] = [a, b].map(|manifest| manifest.release.as_ref());
+    let [treated_a, treated_b] = [release_a, release_b].map(release::treated);
+    let [documents_a, documents_b] = [release_a, release_b].map(release::documents);
     let lists = [
+        ("release.privacy.columns", same_order(treated_a, treated_b, |column| &column.name)),
+        ("release.documents", same_order(documents_a, documents_b, |document| &document.path)),
         ("droppedColumns", same_order(&a.dropped_columns, &b.dropped_columns, |column| &column.name)),
         (
             "rowAccounting.removed",

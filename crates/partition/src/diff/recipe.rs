@@ -53,6 +53,12 @@ impl RecipeDiff {
             && repairs.is_empty()
             && not_encoded.is_empty()
     }
+
+    /// Whether the same was done to the rows, whatever the recipe is called and however it is worded.
+    pub(super) fn is_immaterial(&self) -> bool {
+        let Self { reference: _, selection, rules, repairs, not_encoded } = self;
+        selection.is_none() && rules.is_empty() && repairs.is_empty() && not_encoded.is_empty()
+    }
 }
 
 /// Compares what was done to the rows of two lakes.

@@ -15,6 +15,18 @@ pub struct RowsDiff {
     pub partitions: Vec<PartitionChange>,
     /// `dumps`, `inputBytes`, `files`, `rows` and `bytes` of the whole lake.
     pub totals: Vec<CountChange>,
+    /// Digest of all rows; absent when it is the same.
+    pub content_digest: Option<ContentDigestChange>,
+}
+
+/// Digests of all rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContentDigestChange {
+    /// In A; absent when its manifest has none.
+    pub a: Option<String>,
+    /// In B; absent when its manifest has none.
+    pub b: Option<String>,
 }
 
 /// Rows of one device in one month.
@@ -34,14 +46,16 @@ pub struct PartitionChange {
 
 impl RowsDiff {
     pub(super) fn is_empty(&self) -> bool {
-        let Self { partitions, totals } = self;
-        partitions.is_empty() && totals.is_empty()
+        let Self { partitions, totals, content_digest } = self;
+        partitions.is_empty() && totals.is_empty() && content_digest.is_none()
     }
 
-    /// Whether all that differs is how large the files are.
+    /// Whether all that differs is how large the files are, and whether there is a digest.
     pub(super) fn is_immaterial(&self) -> bool {
-        let Self { partitions, totals } = self;
-        partitions.is_empty() && totals.iter().all(|change| change.name == "bytes")
+        let Self { partitions, totals, content_digest } = self;
+        partitions.is_empty()
+            && totals.iter().all(|change| change.name == "bytes")
+            && content_digest.as_ref().is_none_or(|digest| digest.a.is_none() || digest.b.is_none())
     }
 }
 
@@ -62,7 +76,7 @@ pub(super) fn changes(a: &Manifest, b: &Manifest) -> RowsDiff {
             counts: Counts::of(a, b)?,
         })
     });
-    let Totals { dumps, input_bytes, files, rows, bytes, content_digest: _ } = &a.totals;
+    let Totals { dumps, input_bytes, files, rows, bytes, content_digest } = &a.totals;
     let totals = differing([
         ("dumps", *dumps, b.totals.dumps),
         ("inputBytes", *input_bytes, b.totals.input_bytes),
@@ -70,5 +84,7 @@ pub(super) fn changes(a: &Manifest, b: &Manifest) -> RowsDiff {
         ("rows", *rows, b.totals.rows),
         ("bytes", *bytes, b.totals.bytes),
     ]);
-    RowsDiff { partitions: partitions.collect(), totals }
+    let content_digest = (*content_digest != b.totals.content_digest)
+        .then(|| ContentDigestChange { a: content_digest.clone(), b: b.totals.content_digest.clone() });
+    RowsDiff { partitions: partitions.collect(), totals, content_digest }
 }

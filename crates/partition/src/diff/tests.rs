@@ -1,3 +1,5 @@
+mod release;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -113,7 +115,7 @@ fn the_data_set_the_tool_and_the_format_are_compared_key_by_key() {
         "dataset.url",
     ];
     assert_eq!(what, expected);
-    assert_eq!((diff.origin[4].a.as_str(), diff.origin[4].b.as_str()), ("Test", "t"));
+    assert_eq!((diff.origin[4].a.as_deref(), diff.origin[4].b.as_deref()), (Some("Test"), Some("t")));
     assert_eq!(diff.verdict, Verdict::Different);
 }
 
