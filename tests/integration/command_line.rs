@@ -211,15 +211,16 @@ fn the_help_of_diff() {
     Usage: flowlake diff [OPTIONS] <A> <B>
 
     Arguments:
-      <A>  A lake: a directory, or a URL such as s3://BUCKET/PREFIX
-      <B>  The lake to compare it with: what only this one has was added
+      <A>  A lake or a release: a directory, or a URL such as s3://BUCKET/PREFIX
+      <B>  The lake or release to compare it with: what only this one has was added
 
     Options:
           --json  Print the whole comparison as JSON
       -h, --help  Print help
 
     Reads both manifests, and no data. The exit code is 0 when there is no difference and 1 when there
-    is any: the same rows in another encoding are a difference too, and are said to be that.
+    is any: the same rows in another encoding, by a recipe in other words or in a release are a
+    difference too, and are said to be that.
 
     Examples:
       flowlake diff lake/ lake-of-the-new-recipe/

@@ -1,5 +1,7 @@
 //! `flowlake diff`: what changed between two lakes.
 
+mod release;
+
 use fs_err as fs;
 use serde_json::{Value, json};
 
@@ -46,10 +48,17 @@ fn differences(world: &World, other: &str) -> (String, Value) {
     (text, serde_json::from_str(&json).expect("JSON"))
 }
 
-/// Titles of the sections of a text, its first line first.
+/// Titles of the sections of a text, its first line first: all else is indented.
 fn titles(text: &str) -> Vec<&str> {
-    let sections = text.split("\n\n").filter_map(|section| section.lines().next());
-    sections.collect()
+    text.lines().filter(|line| line.starts_with(char::is_alphabetic)).collect()
+}
+
+/// The lines that changed in catalogue or recipe, as they are shown.
+fn changed_lines(text: &str, title: &str) -> String {
+    let begin = format!("\n{title}: lines that changed\n");
+    let lines = text.split_once(&begin).expect("there are such lines").1.lines();
+    let lines = lines.take_while(|line| line.is_empty() || line.starts_with(' '));
+    lines.collect::<Vec<_>>().join("\n").trim_end().to_owned()
 }
 
 /// The manifest of `lake/`, edited, as that of a lake of its own.
@@ -72,6 +81,15 @@ fn a_lake_that_is_built_again_does_not_differ() {
     {
       "verdict": "same",
       "origin": [],
+      "release": {
+        "reference": [],
+        "treatments": [],
+        "documents": []
+      },
+      "configuration": {
+        "catalogue": null,
+        "recipe": null
+      },
       "recipe": {
         "reference": [],
         "selection": null,
@@ -88,7 +106,8 @@ fn a_lake_that_is_built_again_does_not_differ() {
       },
       "rows": {
         "partitions": [],
-        "totals": []
+        "totals": [],
+        "contentDigest": null
       },
       "files": {
         "unchanged": 3,
@@ -201,6 +220,7 @@ fn another_recipe_is_told_by_rules_repairs_and_columns() {
     insta::assert_snapshot!(titles(&text).join("\n"), @r"
     they differ: recipe, what became of 2 dumps, 4 columns, 2 dropped columns, 3 files, row accounting
     Recipe
+    Recipe: lines that changed
     Rows removed by rules
     Repairs
     Sources
@@ -264,8 +284,10 @@ fn other_dumps_are_told_apart_from_others_made_of_the_same() {
     world.build_to("later").run().expect_code(0);
     let (text, json) = differences(&world, "later");
     insta::assert_snapshot!(titles(&text).join("\n"), @r"
-    they differ: data set, 3 dumps, 2 rows more in B, 4 files, row accounting, warnings
+    they differ: data set, catalogue, 3 dumps, 2 rows more in B, 4 files, row accounting, warnings
     Origin
+    Catalogue
+    Catalogue: lines that changed
     Repairs
     Sources
     Statistics

@@ -73,7 +73,7 @@ fn lakes_of_every_kept_manifest_hold_the_same_rows() {
         let diff = older.about_lake("diff").arg(newest.path("lake")).run();
         diff.stdout.lines().next().map(str::to_owned).expect("a line")
     });
-    assert_eq!(headlines, [SAME, SAME, "no difference", "no difference"]);
+    assert_eq!(headlines, [SAME, SAME, "same rows, other manifest", "no difference"]);
 }
 
 #[test]

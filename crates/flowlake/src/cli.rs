@@ -281,17 +281,17 @@ pub(crate) struct ReleaseArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Reads both manifests, and no data. The exit code is 0 when there is no difference and 1 when there is any: the same rows in \
-another encoding are a difference too, and are said to be that.
+another encoding, by a recipe in other words or in a release are a difference too, and are said to be that.
 
 Examples:
   flowlake diff lake/ lake-of-the-new-recipe/
   flowlake diff lake/ s3://bucket/lake --json")]
 pub(crate) struct DiffArgs {
-    /// A lake: a directory, or a URL such as s3://BUCKET/PREFIX
+    /// A lake or a release: a directory, or a URL such as s3://BUCKET/PREFIX
     #[arg(value_name = "A", value_parser = LocationParser)]
     pub(crate) a: Location,
 
-    /// The lake to compare it with: what only this one has was added
+    /// The lake or release to compare it with: what only this one has was added
     #[arg(value_name = "B", value_parser = LocationParser)]
     pub(crate) b: Location,
 

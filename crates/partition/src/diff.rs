@@ -9,7 +9,12 @@
 //! but that of its names: the comparison of B with A is that of A with B with the sides exchanged. Every list is ordered by
 //! what its entries are called, whatever their order in a manifest.
 
+mod configuration;
+mod counts;
 mod files;
+mod recipe;
+mod release;
+mod rows;
 mod schema;
 mod sources;
 
@@ -17,10 +22,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+pub use self::configuration::{ConfigurationChange, ConfigurationDiff, ConfigurationSide, Hunk, HunkPart};
+use self::counts::differing;
+pub use self::counts::{CountChange, Counts};
 pub use self::files::{FilePair, FilesDiff, RolledFiles};
+pub use self::recipe::{NotEncodedChange, RecipeDiff, SelectionChange};
+pub use self::release::{DocumentChange, ReleaseDiff, TreatmentChange};
+pub use self::rows::{ContentDigestChange, PartitionChange, RowsDiff};
 pub use self::schema::{ColumnChange, ColumnPlace, ColumnSide, DroppedChange, DroppedReason, SchemaDiff};
 pub use self::sources::SourceChange;
-use crate::manifest::{DataFile, Dataset, Manifest, RecipeReference, RowAccounting, Selection, Tool, Totals};
+use crate::manifest::{DataFile, Dataset, Manifest, RowAccounting, Tool};
 
 /// What a comparison comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -29,7 +40,7 @@ pub enum Verdict {
     /// Nothing differs.
     Same,
     /// The same rows of the same dumps, told in other bytes: another version encoded them otherwise, gave files other names,
-    /// or counted other things of them.
+    /// or counted other things of them; or other words in recipe and catalogue did the same; or they were released.
     SameRows,
     /// Something differs that matters.
     Different,
@@ -43,6 +54,10 @@ pub struct Diff {
     pub verdict: Verdict,
     /// Format version, tool and data set, each by its key in the manifest.
     pub origin: Vec<TextChange>,
+    /// Version of the release, what was done to identifiers in it, and its documents.
+    pub release: ReleaseDiff,
+    /// Catalogue and recipe as they were written.
+    pub configuration: ConfigurationDiff,
     /// What was done to the rows.
     pub recipe: RecipeDiff,
     /// Dumps that are not the same, or of which not the same became, by name.
@@ -67,94 +82,10 @@ pub struct Diff {
 pub struct TextChange {
     /// Its key in the manifest: `tool.version`.
     pub what: &'static str,
-    /// What A says.
-    pub a: String,
-    /// What B says.
-    pub b: String,
-}
-
-/// A number that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CountChange {
-    /// What is counted.
-    pub name: String,
-    /// How many in A; absent when it is not counted there.
-    pub a: Option<u64>,
-    /// How many in B; absent when it is not counted there.
-    pub b: Option<u64>,
-    /// How many more B has.
-    pub difference: i128,
-}
-
-/// What was done to the rows.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RecipeDiff {
-    /// Name and digest of the recipe.
-    pub reference: Vec<TextChange>,
-    /// What was asked for; absent when it is the same.
-    pub selection: Option<SelectionChange>,
-    /// Rows that rules removed, by rule.
-    pub rules: Vec<CountChange>,
-    /// Values that repairs changed, by repair.
-    pub repairs: Vec<CountChange>,
-    /// Values that columns cannot hold, by column and reason.
-    pub not_encoded: Vec<NotEncodedChange>,
-}
-
-/// What was asked for; absent on a side when all was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SelectionChange {
-    /// In A.
-    pub a: Option<Selection>,
-    /// In B.
-    pub b: Option<Selection>,
-}
-
-/// Values of one kind that a column cannot hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NotEncodedChange {
-    /// The column.
-    pub column: String,
-    /// Kind of the values.
-    pub reason: String,
-    /// How many in A; absent when they are not counted there.
-    pub a: Option<u64>,
-    /// How many in B; absent when they are not counted there.
-    pub b: Option<u64>,
-    /// How many more B has.
-    pub difference: i128,
-}
-
-/// How many rows there are.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RowsDiff {
-    /// Where there are not as many, by month, class and device. The differences sum up to that of all rows.
-    pub partitions: Vec<PartitionChange>,
-    /// `dumps`, `inputBytes`, `files`, `rows` and `bytes` of the whole lake.
-    pub totals: Vec<CountChange>,
-}
-
-/// Rows of one device in one month.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PartitionChange {
-    /// Month of the flow start, `YYYY-MM`, UTC.
-    pub month: String,
-    /// The device's class.
-    pub device_class: String,
-    /// The device.
-    pub device_name: String,
-    /// Rows in A; absent when it has no file of them.
-    pub a: Option<u64>,
-    /// Rows in B; absent when it has no file of them.
-    pub b: Option<u64>,
-    /// How many more B has.
-    pub difference: i128,
+    /// What A says; absent when it says nothing about that.
+    pub a: Option<String>,
+    /// What B says; absent when it says nothing about that.
+    pub b: Option<String>,
 }
 
 /// A warning that only one has, or that both put differently.
@@ -177,10 +108,12 @@ pub fn diff(a: &Manifest, b: &Manifest) -> Diff {
     let mut diff = Diff {
         verdict: Verdict::Same,
         origin: origin(a, b),
-        recipe: recipe(a, b),
-        sources: sources::changes(&a.sources, &b.sources),
+        release: release::changes(a, b),
+        configuration: configuration::changes(a, b),
+        recipe: recipe::changes(a, b),
+        sources: sources::changes(a, b),
         schema: schema::changes(a, b),
-        rows: rows(a, b),
+        rows: rows::changes(a, b),
         files: files::changes(&a.files, &b.files),
         row_accounting: row_accounting(&a.row_accounting, &b.row_accounting),
         warnings: warnings(a, b),
@@ -201,6 +134,8 @@ impl Diff {
         let Self {
             verdict: _,
             origin,
+            release,
+            configuration,
             recipe,
             sources,
             schema,
@@ -211,11 +146,12 @@ impl Diff {
             order,
         } = self;
         origin.is_empty()
+            && release.is_empty()
+            && configuration.is_empty()
             && recipe.is_empty()
             && sources.is_empty()
             && schema.is_empty()
-            && rows.partitions.is_empty()
-            && rows.totals.is_empty()
+            && rows.is_empty()
             && files.is_empty()
             && row_accounting.is_empty()
             && warnings.is_empty()
@@ -227,6 +163,9 @@ impl Diff {
         let Self {
             verdict: _,
             origin,
+            release,
+            // What was written is not what was done: the rows are the same where all that recipe and catalogue do is.
+            configuration: _,
             recipe,
             sources,
             schema,
@@ -237,12 +176,12 @@ impl Diff {
             order,
         } = self;
         origin.iter().all(|change| !change.what.starts_with("dataset."))
-            && recipe.is_empty()
+            && release.is_immaterial()
+            && recipe.is_immaterial()
             && sources.iter().all(SourceChange::is_immaterial)
             && schema.columns.is_empty()
             && schema.dropped_columns.is_empty()
-            && rows.partitions.is_empty()
-            && rows.totals.iter().all(|change| change.name == "bytes")
+            && rows.is_immaterial()
             && files.is_immaterial()
             && row_accounting.is_empty()
             // What a warning says names files; what it warns of is counted with the sources, and compared there.
@@ -251,21 +190,16 @@ impl Diff {
     }
 }
 
-impl RecipeDiff {
-    fn is_empty(&self) -> bool {
-        let Self { reference, selection, rules, repairs, not_encoded } = self;
-        reference.is_empty()
-            && selection.is_none()
-            && rules.is_empty()
-            && repairs.is_empty()
-            && not_encoded.is_empty()
-    }
-}
-
 /// Those of some texts that differ.
 fn texts<const N: usize>(texts: [(&'static str, &str, &str); N]) -> Vec<TextChange> {
-    let differing = texts.into_iter().filter(|(_, a, b)| a != b);
-    differing.map(|(what, a, b)| TextChange { what, a: a.to_owned(), b: b.to_owned() }).collect()
+    optional_texts(texts.into_iter().map(|(what, a, b)| (what, Some(a.to_owned()), Some(b.to_owned()))))
+}
+
+/// Those of some texts that differ, which a side may not have.
+fn optional_texts(
+    texts: impl Iterator<Item = (&'static str, Option<String>, Option<String>)>,
+) -> Vec<TextChange> {
+    texts.filter(|(_, a, b)| a != b).map(|(what, a, b)| TextChange { what, a, b }).collect()
 }
 
 fn origin(a: &Manifest, b: &Manifest) -> Vec<TextChange> {
@@ -284,68 +218,12 @@ fn origin(a: &Manifest, b: &Manifest) -> Vec<TextChange> {
     ])
 }
 
-fn recipe(a: &Manifest, b: &Manifest) -> RecipeDiff {
-    let RecipeReference { name, digest } = &a.recipe;
-    let reference = texts([("name", name, &b.recipe.name), ("digest", digest, &b.recipe.digest)]);
-    let selection = (a.selection != b.selection)
-        .then(|| SelectionChange { a: a.selection.clone(), b: b.selection.clone() });
-    let rules = paired(&a.row_accounting.removed, &b.row_accounting.removed, |removed| &removed.rule);
-    let rules = rules.into_iter().filter_map(|(rule, a, b)| {
-        CountChange::of(rule, a.map(|removed| removed.rows), b.map(|removed| removed.rows))
-    });
-    let repairs = paired(&a.repairs, &b.repairs, |repair| &repair.name);
-    let repairs = repairs.into_iter().filter_map(|(name, a, b)| {
-        CountChange::of(name, a.map(|repair| repair.values), b.map(|repair| repair.values))
-    });
-    let not_encoded = paired(&a.not_encoded, &b.not_encoded, |entry| (&entry.column, &entry.reason));
-    let not_encoded = not_encoded.into_iter().filter_map(|((column, reason), a, b)| {
-        let (a, b) = (a.map(|entry| entry.values), b.map(|entry| entry.values));
-        let (column, reason) = (column.clone(), reason.clone());
-        (a != b).then(|| NotEncodedChange { column, reason, a, b, difference: difference(a, b) })
-    });
-    RecipeDiff {
-        reference,
-        selection,
-        rules: rules.collect(),
-        repairs: repairs.collect(),
-        not_encoded: not_encoded.collect(),
-    }
-}
-
-fn rows(a: &Manifest, b: &Manifest) -> RowsDiff {
-    let mut partitions: BTreeMap<PartitionOf<'_>, [Option<u64>; 2]> = BTreeMap::new();
-    for (side, manifest) in [a, b].into_iter().enumerate() {
-        for file in &manifest.files {
-            let rows = &mut partitions.entry(partition_of(file)).or_default()[side];
-            *rows = Some(rows.unwrap_or(0).saturating_add(file.rows));
-        }
-    }
-    let partitions = partitions.into_iter().filter(|(_, [a, b])| a != b);
-    let partitions = partitions.map(|((month, device_class, device_name), [a, b])| PartitionChange {
-        month: month.to_owned(),
-        device_class: device_class.to_owned(),
-        device_name: device_name.to_owned(),
-        a,
-        b,
-        difference: difference(a, b),
-    });
-    let Totals { dumps, input_bytes, files, rows, bytes, content_digest: _ } = &a.totals;
-    let totals = counts([
-        ("dumps", *dumps, b.totals.dumps),
-        ("inputBytes", *input_bytes, b.totals.input_bytes),
-        ("files", *files, b.totals.files),
-        ("rows", *rows, b.totals.rows),
-        ("bytes", *bytes, b.totals.bytes),
-    ]);
-    RowsDiff { partitions: partitions.collect(), totals }
-}
-
 fn row_accounting(a: &RowAccounting, b: &RowAccounting) -> Vec<CountChange> {
     let RowAccounting { read, kept, removed: _, rejected } = a;
     let removed = |accounting: &RowAccounting| {
         accounting.removed.iter().fold(0, |sum: u64, rule| sum.saturating_add(rule.rows))
     };
-    counts([
+    differing([
         ("read", *read, b.read),
         ("kept", *kept, b.kept),
         ("removed", removed(a), removed(b)),
@@ -369,7 +247,12 @@ fn warnings(a: &Manifest, b: &Manifest) -> Vec<WarningChange> {
 /// Lists whose order a reader may rely on but that are compared entry by entry. Columns are not among them: one that moved is
 /// told by name.
 fn order(a: &Manifest, b: &Manifest) -> Vec<&'static str> {
+    let [release_a, release_b] = [a, b].map(|manifest| manifest.release.as_ref());
+    let [treated_a, treated_b] = [release_a, release_b].map(release::treated);
+    let [documents_a, documents_b] = [release_a, release_b].map(release::documents);
     let lists = [
+        ("release.privacy.columns", same_order(treated_a, treated_b, |column| &column.name)),
+        ("release.documents", same_order(documents_a, documents_b, |document| &document.path)),
         ("droppedColumns", same_order(&a.dropped_columns, &b.dropped_columns, |column| &column.name)),
         (
             "rowAccounting.removed",
@@ -382,22 +265,6 @@ fn order(a: &Manifest, b: &Manifest) -> Vec<&'static str> {
         ("warnings", same_order(&a.warnings, &b.warnings, |warning| (&warning.kind, &warning.subject))),
     ];
     lists.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
-}
-
-impl CountChange {
-    /// `None` when both are the same.
-    fn of(name: &str, a: Option<u64>, b: Option<u64>) -> Option<Self> {
-        (a != b).then(|| Self { name: name.to_owned(), a, b, difference: difference(a, b) })
-    }
-}
-
-/// Those of some numbers that differ.
-fn counts<const N: usize>(counts: [(&str, u64, u64); N]) -> Vec<CountChange> {
-    counts.into_iter().filter_map(|(name, a, b)| CountChange::of(name, Some(a), Some(b))).collect()
-}
-
-fn difference(a: Option<u64>, b: Option<u64>) -> i128 {
-    i128::from(b.unwrap_or(0)) - i128::from(a.unwrap_or(0))
 }
 
 /// Month, class and device.

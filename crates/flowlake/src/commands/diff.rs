@@ -1,8 +1,14 @@
 //! `flowlake diff`: what changed between two lakes, for people. What it is was found out by [`flowlake_partition::diff`].
 
+mod configuration;
+mod release;
+
 use std::io::{self, Write};
 
-use flowlake_partition::diff::{ColumnChange, ColumnSide, CountChange, Diff, RecipeDiff, Verdict, diff};
+use flowlake_partition::diff::{
+    ColumnChange, ColumnSide, ConfigurationChange, CountChange, Counts, Diff, RecipeDiff, TextChange,
+    Verdict, diff,
+};
 use flowlake_partition::manifest::{DataFile, Selection};
 use flowlake_partition::read::read_manifest;
 use flowlake_partition::table::type_name;
@@ -43,6 +49,8 @@ pub(crate) fn print(out: &mut impl Write, diff: &Diff) -> io::Result<()> {
     let Diff {
         verdict: _,
         origin,
+        release,
+        configuration,
         recipe,
         sources: _,
         schema: _,
@@ -53,18 +61,24 @@ pub(crate) fn print(out: &mut impl Write, diff: &Diff) -> io::Result<()> {
         order,
     } = diff;
 
-    let lines = origin.iter().map(|change| vec![change.what.to_owned(), change.a.clone(), change.b.clone()]);
-    section(out, "Origin", &["what", "A", "B"], 3, lines)?;
-    print_recipe(out, recipe)?;
+    section(out, "Origin", &["what", "A", "B"], 3, origin.iter().map(text_line))?;
+    release::print(out, release)?;
+    configuration::print_catalogue(out, configuration.catalogue.as_ref())?;
+    print_recipe(out, recipe, configuration.recipe.as_ref())?;
     print_sources(out, diff)?;
     print_schema(out, diff)?;
 
     let lines = rows.partitions.iter().map(|change| {
         let names = [&change.month, &change.device_class, &change.device_name].map(String::clone);
-        [names, counts(change.a, change.b, change.difference)].concat()
+        [names, counts(&change.counts)].concat()
     });
     section(out, "Rows", &["month", "deviceClass", "device", "A", "B", "difference"], 3, lines)?;
-    let lines = rows.totals.iter().map(count_line);
+    let digest = rows.content_digest.iter().map(|change| {
+        let mut line = digest_line("contentDigest", change.a.as_deref(), change.b.as_deref());
+        line.push(NOTHING.to_owned());
+        line
+    });
+    let lines = rows.totals.iter().map(count_line).chain(digest);
     section(out, "Totals", &["what", "A", "B", "difference"], 1, lines)?;
 
     print_files(out, diff)?;
@@ -85,25 +99,66 @@ pub(crate) fn print(out: &mut impl Write, diff: &Diff) -> io::Result<()> {
 fn headline(diff: &Diff) -> String {
     match diff.verdict {
         Verdict::Same => "no difference".to_owned(),
-        Verdict::SameRows => format!("same rows, {}", otherwise(diff)),
+        Verdict::SameRows => format!("same rows, {}", otherwise(diff).join(", ")),
         Verdict::Different => format!("they differ: {}", summary(diff).join(", ")),
     }
 }
 
 /// How the same rows are told otherwise.
-fn otherwise(diff: &Diff) -> &'static str {
+fn otherwise(diff: &Diff) -> Vec<&'static str> {
+    let mut parts = Vec::new();
     if !diff.files.other_encoding.is_empty() {
-        "other encoding"
+        parts.push("other encoding");
     } else if !diff.files.same_bytes.is_empty() || !diff.sources.is_empty() {
-        "other names of files"
-    } else {
-        "other manifest"
+        parts.push("other names of files");
     }
+    if other_catalogue(diff) {
+        parts.push("other catalogue");
+    }
+    if other_recipe(diff) {
+        parts.push("other recipe");
+    }
+    match diff.release.only_one() {
+        Some([true, _]) => parts.push("only A is a release"),
+        Some(_) => parts.push("only B is a release"),
+        None if other_release(diff) => parts.push("other release"),
+        None => {}
+    }
+    if parts.is_empty() {
+        parts.push("other manifest");
+    }
+    parts
+}
+
+fn other_catalogue(diff: &Diff) -> bool {
+    diff.configuration.catalogue.as_ref().is_some_and(ConfigurationChange::is_another_file)
+}
+
+fn other_recipe(diff: &Diff) -> bool {
+    !diff.recipe.reference.is_empty()
+        || diff.configuration.recipe.as_ref().is_some_and(ConfigurationChange::is_another_file)
+}
+
+fn other_release(diff: &Diff) -> bool {
+    !diff.release.reference.is_empty() || !diff.release.documents.is_empty()
 }
 
 fn summary(diff: &Diff) -> Vec<String> {
-    let Diff { verdict: _, origin, recipe, sources, schema, rows, files, row_accounting, warnings, order } =
-        diff;
+    // Taken apart by name: a group that is new cannot be forgotten here.
+    let Diff {
+        verdict: _,
+        origin,
+        release,
+        configuration: _,
+        recipe,
+        sources,
+        schema,
+        rows,
+        files,
+        row_accounting,
+        warnings,
+        order,
+    } = diff;
     let mut parts = Vec::new();
     let mut say = |said: bool, what: &str| {
         if said {
@@ -111,10 +166,15 @@ fn summary(diff: &Diff) -> Vec<String> {
         }
     };
     say(origin.iter().any(|change| change.what.starts_with("dataset.")), "data set");
-    say(!recipe.reference.is_empty(), "recipe");
+    say(other_release(diff), "release");
+    say(release.has_other_privacy(), "privacy");
+    say(other_catalogue(diff), "catalogue");
+    say(other_recipe(diff), "recipe");
     say(recipe.selection.is_some(), "selection");
-    let (same_bytes, other_bytes): (Vec<_>, Vec<_>) =
-        sources.iter().partition(|change| change.has_the_same_bytes());
+    let (same_bytes, other_bytes): (Vec<_>, Vec<_>) = sources
+        .iter()
+        .filter(|change| !change.is_immaterial())
+        .partition(|change| change.has_the_same_bytes());
     for (number, of, one, many) in [
         (other_bytes.len(), "", "dump", "dumps"),
         (same_bytes.len(), "what became of ", "dump", "dumps"),
@@ -123,7 +183,7 @@ fn summary(diff: &Diff) -> Vec<String> {
     ] {
         say(number > 0, &format!("{of}{}", amount(number, one, many)));
     }
-    let sum: i128 = rows.partitions.iter().map(|change| change.difference).sum();
+    let sum: i128 = rows.partitions.iter().map(|change| change.counts.difference).sum();
     match sum {
         0 => say(!rows.partitions.is_empty(), "as many rows in other months or devices"),
         1.. => say(true, &format!("{} more in B", rows_of(sum))),
@@ -154,25 +214,36 @@ fn amount(number: usize, one: &str, many: &str) -> String {
     format!("{} {}", count(number as u64), if number == 1 { one } else { many })
 }
 
-fn print_recipe(out: &mut impl Write, recipe: &RecipeDiff) -> io::Result<()> {
+fn print_recipe(
+    out: &mut impl Write,
+    recipe: &RecipeDiff,
+    text: Option<&ConfigurationChange>,
+) -> io::Result<()> {
     let RecipeDiff { reference, selection, rules, repairs, not_encoded } = recipe;
-    let short = |text: &str| text.chars().take(SHOWN_DIGITS).collect::<String>();
+    // The digest of the recipe is that of its text, unless a manifest contradicts itself.
+    let told = reference.iter().any(|change| change.what == "digest");
+    let contradicts = |text: &&ConfigurationChange| !told && text.is_another_file();
+    let kept = text.filter(contradicts).and_then(configuration::digests).into_iter();
+    let kept = kept.chain(text.and_then(configuration::kept));
     let reference = reference.iter().map(|change| match change.what {
-        "digest" => vec!["digest".to_owned(), short(&change.a), short(&change.b)],
-        what => vec![what.to_owned(), change.a.clone(), change.b.clone()],
+        "digest" => digest_line(change.what, change.a.as_deref(), change.b.as_deref()),
+        _ => text_line(change),
     });
     let selection = selection.iter().flat_map(|change| {
         let [a, b] = [&change.a, &change.b].map(|selection| asked(selection.as_ref()));
         let lines = a.into_iter().zip(b).filter(|((_, a), (_, b))| a != b);
         lines.map(|((what, a), (_, b))| vec![format!("only {what}"), a, b])
     });
-    section(out, "Recipe", &["what", "A", "B"], 3, reference.chain(selection))?;
+    section(out, "Recipe", &["what", "A", "B"], 3, reference.chain(kept).chain(selection))?;
+    if let Some(text) = text {
+        configuration::print_lines(out, "Recipe", text)?;
+    }
     let header = |first| [first, "A", "B", "difference"];
     section(out, "Rows removed by rules", &header("rule"), 1, rules.iter().map(count_line))?;
     section(out, "Repairs", &header("repair"), 1, repairs.iter().map(count_line))?;
     let lines = not_encoded.iter().map(|change| {
         let names = [change.column.clone(), change.reason.clone()];
-        [names.as_slice(), &counts(change.a, change.b, change.difference)].concat()
+        [names.as_slice(), &counts(&change.counts)].concat()
     });
     section(out, "Not encoded", &["column", "what", "A", "B", "difference"], 2, lines)
 }
@@ -332,11 +403,29 @@ fn beside(file: &DataFile, other: &DataFile) -> String {
     }
 }
 
-fn count_line(change: &CountChange) -> Vec<String> {
-    [[change.name.clone()].as_slice(), &counts(change.a, change.b, change.difference)].concat()
+fn text_line(change: &TextChange) -> Vec<String> {
+    line(change.what, change.a.as_deref(), change.b.as_deref())
 }
 
-fn counts(a: Option<u64>, b: Option<u64>, more: i128) -> [String; 3] {
+fn digest_line(what: &str, a: Option<&str>, b: Option<&str>) -> Vec<String> {
+    line(what, a.map(short), b.map(short))
+}
+
+fn line(what: &str, a: Option<&str>, b: Option<&str>) -> Vec<String> {
+    [what, a.unwrap_or(NOTHING), b.unwrap_or(NOTHING)].map(str::to_owned).to_vec()
+}
+
+/// The beginning of a digest.
+fn short(digest: &str) -> &str {
+    digest.char_indices().nth(SHOWN_DIGITS).map_or(digest, |(end, _)| &digest[..end])
+}
+
+fn count_line(change: &CountChange) -> Vec<String> {
+    [[change.name.clone()].as_slice(), &counts(&change.counts)].concat()
+}
+
+fn counts(counts: &Counts) -> [String; 3] {
+    let Counts { a, b, difference: more } = *counts;
     let [a, b] = [a, b].map(|number| number.map_or_else(|| NOTHING.to_owned(), count));
     [a, b, difference(more)]
 }
@@ -355,8 +444,13 @@ fn section(
         return Ok(());
     }
     writeln!(out, "\n{title}\n{}", table(header, left, shown))?;
-    match lines.count() {
+    more(out, lines.count())
+}
+
+/// Says how many lines are not shown.
+fn more(out: &mut impl Write, lines: usize) -> io::Result<()> {
+    match lines {
         0 => Ok(()),
-        more => writeln!(out, " … and {} more; --json has all", count(more as u64)),
+        lines => writeln!(out, " … and {} more; --json has all", count(lines as u64)),
     }
 }

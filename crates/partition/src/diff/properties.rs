@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::manifest::{Column, Part, RejectedLines, RemovedRows, Role, Source, Warning};
+use crate::manifest::{
+    Column, Configuration, ConfigurationFile, Document, Part, Privacy, PrivateColumn, RejectedLines, Release,
+    RemovedRows, Role, Selection, Source, Treatment, Warning,
+};
 use crate::testing;
 
 /// Some of few names, in any order.
@@ -21,6 +24,50 @@ fn numbers() -> impl Strategy<Value = Vec<(String, u64)>> {
         (Just(names), prop::collection::vec(0..3_u64, count))
             .prop_map(|(names, numbers)| names.into_iter().zip(numbers).collect())
     })
+}
+
+/// A text of few lines, or none, under one of few digests. Whether the digest is that of the text does not matter here.
+fn configuration_file() -> impl Strategy<Value = ConfigurationFile> {
+    let text = prop::collection::vec(0..3_u32, 0..12).prop_map(|lines| {
+        // Lines end in various ways, the last one too.
+        lines.into_iter().map(|line| ["a\n", "b\n", "b"][line as usize]).collect()
+    });
+    (0..2_u32, prop::option::of(text))
+        .prop_map(|(sha256, text)| ConfigurationFile { sha256: sha256.to_string(), text })
+}
+
+/// What was done to some columns.
+fn privacy() -> impl Strategy<Value = Privacy> {
+    let treatments = [Treatment::Dropped, Treatment::HmacSha256, Treatment::IpcryptPfx];
+    (numbers(), prop::option::of(0..2_u32), any::<bool>()).prop_map(
+        move |(columns, key_check, rejected_lines_withheld)| Privacy {
+            columns: columns
+                .into_iter()
+                .map(|(name, number)| PrivateColumn { name, treatment: treatments[number as usize] })
+                .collect(),
+            key_check: key_check.map(|key_check| key_check.to_string()),
+            rejected_lines_withheld,
+        },
+    )
+}
+
+fn release() -> impl Strategy<Value = Release> {
+    let documents = numbers().prop_map(|documents| {
+        let document =
+            |(path, number): (String, u64)| Document { path, bytes: number / 2, sha256: number.to_string() };
+        documents.into_iter().map(document).collect()
+    });
+    let texts = (0..2_u32, prop::option::of(0..2_u32), 0..2_u32, any::<bool>());
+    (texts, prop::option::of(privacy()), documents).prop_map(
+        |((version, date, tool, redistribution), privacy, documents)| Release {
+            version: version.to_string(),
+            date: date.map(|date| date.to_string()),
+            tool: Tool { name: "flowlake".to_owned(), version: tool.to_string() },
+            redistribution,
+            privacy,
+            documents,
+        },
+    )
 }
 
 /// Files of few devices and months, with few contents, so that two lakes have some of them in common.
@@ -60,6 +107,9 @@ prop_compose! {
         repairs in numbers(),
         sources in numbers(),
         warnings in numbers(),
+        configuration in prop::option::of((configuration_file(), configuration_file())),
+        release in prop::option::of(release()),
+        content_digest in prop::option::of(0..2_u32),
     ) -> Manifest {
         let mut manifest = testing::manifest(files);
         manifest.tool.version = texts.0.to_string();
@@ -101,13 +151,17 @@ prop_compose! {
             subject: "x".to_owned(),
             message: number.to_string(),
         }).collect();
+        manifest.configuration =
+            configuration.map(|(catalogue, recipe)| Configuration { catalogue, recipe });
+        manifest.release = release;
+        manifest.totals.content_digest = content_digest.map(|digest| digest.to_string());
         manifest
     }
 }
 
 /// Two manifests of which the second has some parts of the first: one alone that differs must be found as well as all.
 fn pair() -> impl Strategy<Value = (Manifest, Manifest)> {
-    (manifest(), manifest(), prop::collection::vec(prop::bool::weighted(0.8), 10)).prop_map(
+    (manifest(), manifest(), prop::collection::vec(prop::bool::weighted(0.8), 13)).prop_map(
         |(a, mut b, same)| {
             let mut same = same.into_iter();
             let mut take = |part: &mut dyn FnMut()| {
@@ -123,7 +177,14 @@ fn pair() -> impl Strategy<Value = (Manifest, Manifest)> {
             take(&mut || b.row_accounting = a.row_accounting.clone());
             take(&mut || b.repairs = a.repairs.clone());
             take(&mut || b.sources = a.sources.clone());
-            take(&mut || (b.files, b.totals) = (a.files.clone(), a.totals.clone()));
+            take(&mut || {
+                let content_digest = b.totals.content_digest.clone();
+                (b.files, b.totals) = (a.files.clone(), a.totals.clone());
+                b.totals.content_digest = content_digest;
+            });
+            take(&mut || b.totals.content_digest = a.totals.content_digest.clone());
+            take(&mut || b.configuration = a.configuration.clone());
+            take(&mut || b.release = a.release.clone());
             take(&mut || b.warnings = a.warnings.clone());
             (a, b)
         },
@@ -176,6 +237,26 @@ proptest! {
     }
 
     #[test]
+    fn what_was_written_and_released_leaves_the_rows_as_they_are_unless_identifiers_do_not(
+        (a, b) in pair(),
+    ) {
+        let mut with_b = a.clone();
+        with_b.configuration = b.configuration;
+        with_b.recipe = b.recipe;
+        with_b.release = b.release.map(|release| Release {
+            redistribution: a.release.as_ref().map_or(release.redistribution, |release| release.redistribution),
+            privacy: a.release.as_ref().and_then(|release| release.privacy.clone()),
+            ..release
+        });
+        let diff = diff(&a, &with_b);
+        let privacy = |manifest: &Manifest| manifest.release.as_ref().and_then(|release| release.privacy.clone());
+        let other_privacy = privacy(&a) != privacy(&with_b);
+        // Entries in another order are always a difference.
+        let different = other_privacy || !diff.order.is_empty();
+        prop_assert_eq!(diff.verdict == Verdict::Different, different);
+    }
+
+    #[test]
     fn exchanging_the_sides_exchanges_the_sides_alone((a, b) in pair()) {
         prop_assert_eq!(mirrored(&json(&diff(&a, &b))), json(&diff(&b, &a)));
     }
@@ -183,10 +264,10 @@ proptest! {
     #[test]
     fn differences_of_rows_sum_up_to_that_of_the_totals((a, b) in pair()) {
         let diff = diff(&a, &b);
-        let sum: i128 = diff.rows.partitions.iter().map(|partition| partition.difference).sum();
+        let sum: i128 = diff.rows.partitions.iter().map(|partition| partition.counts.difference).sum();
         prop_assert_eq!(sum, i128::from(b.totals.rows) - i128::from(a.totals.rows));
         let told = diff.rows.totals.iter().find(|total| total.name == "rows");
-        prop_assert_eq!(sum, told.map_or(0, |total| total.difference));
+        prop_assert_eq!(sum, told.map_or(0, |total| total.counts.difference));
     }
 
     #[test]

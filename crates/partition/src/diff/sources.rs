@@ -3,10 +3,13 @@
 use serde::Serialize;
 
 use super::paired;
-use crate::manifest::{Part, RejectedLines, Source};
+use crate::manifest::{Manifest, Part, RejectedLines, Source};
 
 /// What is told of a source where only the name of its rejected lines' file differs.
 const REJECTED_PATH: &str = "rejectedLines.path";
+
+/// What is told of a source whose rejected lines one release leaves out.
+const REJECTED_WITHHELD: &str = "rejectedLines.withheld";
 
 /// A dump that only one has, or that is not the same in both.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -16,7 +19,7 @@ pub struct SourceChange {
     pub dump: String,
     /// Keys of its entry that differ, in their order in the manifest: none when only one has it. `parts` is other sizes or
     /// digests, `parts.name` other names alone; `rejectedLines` is other lines, `rejectedLines.path` another path alone, or
-    /// that one manifest does not list them.
+    /// that one manifest does not list them; `rejectedLines.withheld` that one is a release that leaves them out.
     pub differs: Vec<&'static str>,
     /// Its entry in A; absent when A has no such dump.
     pub a: Option<Source>,
@@ -31,25 +34,30 @@ impl SourceChange {
         self.a.is_some() && self.b.is_some() && !self.differs.contains(&"parts")
     }
 
-    /// Whether only names of files of the lake differ.
-    pub(super) fn is_immaterial(&self) -> bool {
-        self.differs == [REJECTED_PATH]
+    /// Whether it is the same dump of which the same rows became, and only what became of the file of its rejected lines
+    /// differs.
+    #[must_use]
+    pub fn is_immaterial(&self) -> bool {
+        matches!(self.differs.as_slice(), [REJECTED_PATH | REJECTED_WITHHELD])
     }
 }
 
 /// Compares the sources of two lakes.
-pub(super) fn changes(a: &[Source], b: &[Source]) -> Vec<SourceChange> {
-    let changed = paired(a, b, |source| &source.dump).into_iter().filter(|(_, a, b)| a != b);
+pub(super) fn changes(a: &Manifest, b: &Manifest) -> Vec<SourceChange> {
+    let withheld = a.withholds_rejected_lines() || b.withholds_rejected_lines();
+    let changed =
+        paired(&a.sources, &b.sources, |source| &source.dump).into_iter().filter(|(_, a, b)| a != b);
     let changes = changed.map(|(dump, a, b)| SourceChange {
         dump: dump.clone(),
-        differs: a.zip(b).map(|(a, b)| differing(a, b)).unwrap_or_default(),
+        differs: a.zip(b).map(|(a, b)| differing(a, b, withheld)).unwrap_or_default(),
         a: a.cloned(),
         b: b.cloned(),
     });
     changes.collect()
 }
 
-fn differing(a: &Source, b: &Source) -> Vec<&'static str> {
+/// Keys that differ; where a release leaves out rejected lines, that is why one alone has them.
+fn differing(a: &Source, b: &Source, withheld: bool) -> Vec<&'static str> {
     // Taken apart by name: a key that is new cannot be forgotten here.
     let Source {
         dump: _,
@@ -74,6 +82,8 @@ fn differing(a: &Source, b: &Source) -> Vec<&'static str> {
         (Some(a), Some(b)) => rejected_content(a) != rejected_content(b),
         _ => false,
     };
+    let only_one = rejected_lines.is_some() != b.rejected_lines.is_some();
+    let other_path = !other_lines && *rejected_lines != b.rejected_lines;
     let keys = [
         ("device", *device != b.device),
         ("deviceClass", *device_class != b.device_class),
@@ -87,7 +97,8 @@ fn differing(a: &Source, b: &Source) -> Vec<&'static str> {
         ("removed", *removed != b.removed),
         ("rejected", *rejected != b.rejected),
         ("rejectedLines", other_lines),
-        (REJECTED_PATH, !other_lines && *rejected_lines != b.rejected_lines),
+        (REJECTED_PATH, other_path && !(only_one && withheld)),
+        (REJECTED_WITHHELD, only_one && withheld),
         ("directions", *directions != b.directions),
         ("unknownFields", *unknown_fields != b.unknown_fields),
         ("firstFlowStart", *first_flow_start != b.first_flow_start),

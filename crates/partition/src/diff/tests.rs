@@ -1,8 +1,11 @@
+mod release;
+
 use serde_json::{Value, json};
 
 use super::*;
 use crate::manifest::{
-    DroppedColumn, Evidence, NotEncoded, Profile, RejectedLines, RemovedRows, Repair, Role, Warning,
+    DroppedColumn, Evidence, NotEncoded, Profile, RecipeReference, RejectedLines, RemovedRows, Repair, Role,
+    Selection, Warning,
 };
 use crate::testing;
 
@@ -112,7 +115,7 @@ fn the_data_set_the_tool_and_the_format_are_compared_key_by_key() {
         "dataset.url",
     ];
     assert_eq!(what, expected);
-    assert_eq!((diff.origin[4].a.as_str(), diff.origin[4].b.as_str()), ("Test", "t"));
+    assert_eq!((diff.origin[4].a.as_deref(), diff.origin[4].b.as_deref()), (Some("Test"), Some("t")));
     assert_eq!(diff.verdict, Verdict::Different);
 }
 
@@ -507,7 +510,8 @@ fn a_file_that_is_now_of_another_class_is_the_same_bytes_and_still_a_difference(
     b[0].path = b[0].path.replace("smartSpeaker", "hub");
     let diff = diff(&lake(a), &lake(b));
     assert_eq!((diff.files.same_bytes.len(), diff.verdict), (1, Verdict::Different));
-    let rows: Vec<_> = diff.rows.partitions.iter().map(|p| (p.device_class.as_str(), p.difference)).collect();
+    let rows: Vec<_> =
+        diff.rows.partitions.iter().map(|p| (p.device_class.as_str(), p.counts.difference)).collect();
     assert_eq!(rows, [("hub", 8), ("smartSpeaker", -8)]);
 }
 
@@ -538,13 +542,17 @@ fn rows_are_compared_by_month_class_and_device() {
     let a = vec![month("2019-06", 3), month("2019-07", 5), month("2019-08", 7)];
     let b = vec![month("2019-07", 6), month("2019-08", 7), month("2019-09", 4)];
     let diff = diff(&lake(a), &lake(b));
-    let rows: Vec<_> =
-        diff.rows.partitions.iter().map(|p| (p.month.as_str(), p.a, p.b, p.difference)).collect();
+    let rows: Vec<_> = diff
+        .rows
+        .partitions
+        .iter()
+        .map(|p| (p.month.as_str(), p.counts.a, p.counts.b, p.counts.difference))
+        .collect();
     assert_eq!(
         rows,
         [("2019-06", Some(3), None, -3), ("2019-07", Some(5), Some(6), 1), ("2019-09", None, Some(4), 4),]
     );
-    let totals: Vec<_> = diff.rows.totals.iter().map(|t| (t.name.as_str(), t.difference)).collect();
+    let totals: Vec<_> = diff.rows.totals.iter().map(|t| (t.name.as_str(), t.counts.difference)).collect();
     assert_eq!(totals, [("rows", 2), ("bytes", 20)]);
 }
 
@@ -556,6 +564,6 @@ fn numbers_that_no_lake_has_are_compared_all_the_same() {
     b.files.push(file("echo-00001", "s1", "c1", u64::MAX / 10));
     b.row_accounting.removed[0].rows = u64::MAX;
     let diff = diff(&a, &b);
-    assert_eq!(diff.rows.partitions[0].difference, i128::from(u64::MAX));
+    assert_eq!(diff.rows.partitions[0].counts.difference, i128::from(u64::MAX));
     serde_json::to_string(&diff).expect("JSON");
 }
