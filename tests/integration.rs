@@ -28,6 +28,7 @@ mod integration {
     mod real_data;
     mod recipes;
     mod rejections;
+    mod releases;
     mod samples;
     mod selection;
     mod storage;

@@ -39,8 +39,12 @@ fn configuration_file() -> impl Strategy<Value = ConfigurationFile> {
 /// What was done to some columns.
 fn privacy() -> impl Strategy<Value = Privacy> {
     let treatments = [Treatment::Dropped, Treatment::HmacSha256, Treatment::IpcryptPfx];
-    (numbers(), prop::option::of(0..2_u32), any::<bool>()).prop_map(
-        move |(columns, key_check, rejected_lines_withheld)| Privacy {
+    let treatment = || prop::option::of(prop::sample::select(treatments.to_vec()));
+    (treatment(), treatment(), numbers(), prop::option::of(0..2_u32), any::<bool>()).prop_map(
+        move |(mac, ip, columns, key_check, rejected_lines_withheld)| Privacy {
+            mac,
+            ip,
+            drop: columns.iter().map(|(name, _)| name.clone()).take(1).collect(),
             columns: columns
                 .into_iter()
                 .map(|(name, number)| PrivateColumn { name, treatment: treatments[number as usize] })

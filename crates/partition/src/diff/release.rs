@@ -92,7 +92,7 @@ pub(super) fn changes(a: &Manifest, b: &Manifest) -> ReleaseDiff {
     }
 }
 
-fn reference(release: Option<&Release>) -> [(&'static str, Option<String>); 7] {
+fn reference(release: Option<&Release>) -> [(&'static str, Option<String>); 10] {
     // Taken apart by name: a key that is new cannot be forgotten here.
     let of_release = release.map(|release| {
         let Release { version, date, tool, redistribution, privacy, documents: _ } = release;
@@ -100,17 +100,21 @@ fn reference(release: Option<&Release>) -> [(&'static str, Option<String>); 7] {
     });
     let of_tool = of_release.map(|(_, _, Tool { name, version }, _, _)| (name, version));
     let of_privacy = of_release.and_then(|(_, _, _, _, privacy)| privacy.as_ref()).map(|privacy| {
-        let Privacy { columns: _, key_check, rejected_lines_withheld } = privacy;
-        (key_check, rejected_lines_withheld)
+        let Privacy { mac, ip, drop, columns: _, key_check, rejected_lines_withheld } = privacy;
+        (mac, ip, drop, key_check, rejected_lines_withheld)
     });
+    let name = |treatment: Treatment| treatment.name().to_owned();
     [
         ("version", of_release.map(|(version, ..)| version.clone())),
         ("date", of_release.and_then(|(_, date, ..)| date.clone())),
         ("tool.name", of_tool.map(|(name, _)| name.clone())),
         ("tool.version", of_tool.map(|(_, version)| version.clone())),
         ("redistribution", of_release.map(|(_, _, _, redistribution, _)| redistribution.to_string())),
-        ("privacy.keyCheck", of_privacy.and_then(|(key_check, _)| key_check.clone())),
-        ("privacy.rejectedLinesWithheld", of_privacy.map(|(_, withheld)| withheld.to_string())),
+        ("privacy.mac", of_privacy.and_then(|(mac, ..)| mac.map(name))),
+        ("privacy.ip", of_privacy.and_then(|(_, ip, ..)| ip.map(name))),
+        ("privacy.drop", of_privacy.map(|(_, _, drop, ..)| format!("{drop:?}"))),
+        ("privacy.keyCheck", of_privacy.and_then(|(_, _, _, key_check, _)| key_check.clone())),
+        ("privacy.rejectedLinesWithheld", of_privacy.map(|(.., withheld)| withheld.to_string())),
     ]
 }
 

@@ -114,6 +114,18 @@ pub enum Treatment {
     IpcryptPfx,
 }
 
+impl Treatment {
+    /// What it is called in the manifest.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dropped => "dropped",
+            Self::HmacSha256 => "hmac-sha256",
+            Self::IpcryptPfx => "ipcrypt-pfx",
+        }
+    }
+}
+
 /// A file of a release that is no data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -22,7 +22,7 @@ pub(super) fn print(out: &mut impl Write, release: &ReleaseDiff) -> io::Result<(
     });
     section(out, "Release", &["what", "A", "B"], 3, lines)?;
     let lines = treatments.iter().map(|change| {
-        let [a, b] = [change.a, change.b].map(|treatment| Some(treatment.map_or("as read", treatment_name)));
+        let [a, b] = [change.a, change.b].map(|treatment| Some(treatment.map_or("as read", Treatment::name)));
         line(&change.column, a, b)
     });
     section(out, "Release: what was done to columns", &["column", "A", "B"], 3, lines)?;
@@ -37,13 +37,4 @@ pub(super) fn print(out: &mut impl Write, release: &ReleaseDiff) -> io::Result<(
 /// What became of rejected lines. They are raw flows, so a release that hides anything leaves them out.
 fn rejected_lines(withheld: Option<&str>) -> &'static str {
     if withheld == Some("true") { "withheld" } else { "kept" }
-}
-
-/// As the manifest calls it.
-fn treatment_name(treatment: Treatment) -> &'static str {
-    match treatment {
-        Treatment::Dropped => "dropped",
-        Treatment::HmacSha256 => "hmac-sha256",
-        Treatment::IpcryptPfx => "ipcrypt-pfx",
-    }
 }

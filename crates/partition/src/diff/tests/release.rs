@@ -42,6 +42,9 @@ fn release(version: &str) -> Release {
 fn private() -> Privacy {
     let column = |name: &str, treatment| PrivateColumn { name: name.to_owned(), treatment };
     Privacy {
+        mac: None,
+        ip: Some(Treatment::IpcryptPfx),
+        drop: vec!["port".to_owned()],
         columns: vec![column("port", Treatment::Dropped), column("address", Treatment::IpcryptPfx)],
         key_check: Some("0011".to_owned()),
         rejected_lines_withheld: true,
@@ -196,8 +199,14 @@ fn other_identifiers_are_other_rows() {
     privacy.key_check = Some("2233".to_owned());
     assert_eq!(diff(&b, &another_key).verdict, Verdict::Different);
     // Nothing was done, and it is said: not the same as not to say it.
-    b.release.as_mut().expect("a release").privacy =
-        Some(Privacy { columns: vec![], key_check: None, rejected_lines_withheld: false });
+    b.release.as_mut().expect("a release").privacy = Some(Privacy {
+        mac: None,
+        ip: None,
+        drop: vec![],
+        columns: vec![],
+        key_check: None,
+        rejected_lines_withheld: false,
+    });
     a.release = Some(release("1.0.0"));
     b.sources = a.sources.clone();
     let said = diff(&a, &b);
