@@ -8,6 +8,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod citation;
 mod facts;
+#[cfg(test)]
+mod sample_facts;
+mod terms;
 
 pub use facts::{DeviceFacts, Facts};
