@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod citation;
+pub mod croissant;
 mod facts;
 #[cfg(test)]
 mod sample_facts;
