@@ -10,6 +10,7 @@
 
 pub mod citation;
 pub mod croissant;
+pub mod data_package;
 mod facts;
 #[cfg(test)]
 mod sample_facts;
