@@ -9,11 +9,17 @@
 #![forbid(unsafe_code)]
 
 pub mod card;
+pub mod citation;
 pub mod copy;
+pub mod croissant;
+pub mod data_package;
 mod documents;
 mod facts;
 pub mod licence;
 pub mod rebuild;
+#[cfg(test)]
+mod sample_facts;
+mod terms;
 
 pub use documents::{DocumentFile, documents};
 pub use facts::{DeviceFacts, Facts};
