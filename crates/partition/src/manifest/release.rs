@@ -20,8 +20,9 @@ pub struct Configuration {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigurationFile {
-    /// SHA-256 of its bytes, hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of its bytes, hexadecimal; absent when that would confirm a guess of what a release hides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// The file itself; absent when it was withheld because it names what a release hides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -31,7 +32,7 @@ impl ConfigurationFile {
     /// The file of this text.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        Self { sha256: hex(&Sha256::digest(text)), text: Some(text.to_owned()) }
+        Self { sha256: Some(hex(&Sha256::digest(text))), text: Some(text.to_owned()) }
     }
 }
 
