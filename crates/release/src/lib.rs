@@ -9,5 +9,6 @@
 #![forbid(unsafe_code)]
 
 mod facts;
+pub mod privacy;
 
 pub use facts::{DeviceFacts, Facts};
