@@ -115,6 +115,18 @@ mod tests {
     }
 
     #[test]
+    fn addresses_are_mapped_as_another_implementation_does() {
+        // tests/interop/pseudonyms.py: Pseudonyms(bytes(range(32))).ipcrypt_pfx
+        let cipher = key().ipcrypt_pfx();
+        for (ip, expected) in
+            [("192.0.2.1", "235.41.234.78"), ("2001:db8::1", "1ed7:75a5:5f:586f:c13d:369a:39bd:1b3f")]
+        {
+            let found = cipher.encrypt_ipaddr(ip.parse().expect("an address"));
+            assert_eq!(found.to_string(), expected);
+        }
+    }
+
+    #[test]
     fn a_line_end_is_not_part_of_a_key() {
         let check = |bytes: &[u8]| Key::from_file_bytes(bytes).map(|key| key.check());
         let plain = check(b"sixteen bytes ok");
