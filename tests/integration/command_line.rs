@@ -192,6 +192,9 @@ fn the_help_of_inspect_and_verify() {
                                     data
           --rebuild-from <DIR|URL>  Also build it again from these dumps, as it was built, in TMPDIR,
                                     and compare
+          --config <FILE>           Catalogue to rebuild with, for a release that withholds it
+          --recipe <NAME|FILE>      Recipe to rebuild with, for a release that withholds it
+          --key-file <FILE>         Key to rebuild with, for a release with pseudonyms
           --json                    Print the report as JSON
           --jobs <N>                Number of threads [default: one a core]
       -h, --help                    Print help

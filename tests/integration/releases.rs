@@ -144,7 +144,7 @@ fn a_release_holds_what_the_lake_holds_and_what_explains_it() {
     }
     let added: Vec<&str> =
         release.keys().filter(|path| !lake.contains_key(*path)).map(String::as_str).collect();
-    insta::assert_snapshot!(added.join(" "), @"CITATION.cff LICENSE README.md SHA256SUMS config/ config/recipes/ config/recipes/flows.toml config/test-set.toml croissant.json datapackage.json rebuild.md");
+    insta::assert_snapshot!(added.join(" "), @"CITATION.cff LICENSE README.md SHA256SUMS config/ config/recipes/ config/recipes/flows.toml config/test-set.toml croissant.json datapackage.json rebuild.md tableschema.json");
 
     let mut manifest = manifest(&world.path("release"));
     let stated = manifest["release"].take();
@@ -208,7 +208,7 @@ fn a_flipped_byte_in_any_file_of_a_release_is_found_and_its_file_named() {
     release(&world, "1.0.0", "release").run().expect_code(0);
     let root = world.path("release");
     let paths: Vec<String> = tree(&root).into_keys().filter(|path| !path.ends_with('/')).collect();
-    assert_eq!(paths.len(), 14);
+    assert_eq!(paths.len(), 15);
     for path in paths {
         let file = root.join(&path);
         let bytes = fs::read(&file).expect("it is there");

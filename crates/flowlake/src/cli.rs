@@ -235,6 +235,18 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "DIR|URL", value_parser = LocationParser)]
     pub(crate) rebuild_from: Option<Location>,
 
+    /// Catalogue to rebuild with, for a release that withholds it
+    #[arg(long, value_name = "FILE", requires = "rebuild_from")]
+    pub(crate) config: Option<String>,
+
+    /// Recipe to rebuild with, for a release that withholds it
+    #[arg(long, value_name = "NAME|FILE", requires = "rebuild_from")]
+    pub(crate) recipe: Option<String>,
+
+    /// Key to rebuild with, for a release with pseudonyms
+    #[arg(long, value_name = "FILE", value_parser = local_path(), requires = "rebuild_from")]
+    pub(crate) key_file: Option<PathBuf>,
+
     /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -251,7 +263,9 @@ CITATION.cff, croissant.json, datapackage.json, the configuration, rebuild.md an
 
 Examples:
   flowlake release lake/ --version 1.0.0 --output releases/1.0.0
-  flowlake release s3://bucket/lake --version 1.1.0 --date 2026-11-22 --output s3://bucket/releases/1.1.0")]
+  flowlake release s3://bucket/lake --version 1.1.0 --date 2026-11-22 --output s3://bucket/releases/1.1.0
+  head -c 32 /dev/urandom > key
+  flowlake release lake/ --version 1.0.0-public --mac hmac --ip ipcrypt-pfx --key-file key --output public/")]
 pub(crate) struct ReleaseArgs {
     /// The lake: a directory, or a URL such as s3://BUCKET/PREFIX
     #[arg(value_parser = LocationParser)]
@@ -272,6 +286,22 @@ pub(crate) struct ReleaseArgs {
     /// Make a release of data whose licence forbids handing it on
     #[arg(long)]
     pub(crate) acknowledge_licence: bool,
+
+    /// What becomes of MAC addresses
+    #[arg(long, value_enum, default_value_t = MacOption::Keep)]
+    pub(crate) mac: MacOption,
+
+    /// What becomes of IP addresses
+    #[arg(long, value_enum, default_value_t = IpOption::Keep)]
+    pub(crate) ip: IpOption,
+
+    /// Leave this column out; may be given several times
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) drop: Vec<String>,
+
+    /// File with the key of pseudonyms, at least 16 bytes
+    #[arg(long, value_name = "FILE", value_parser = local_path())]
+    pub(crate) key_file: Option<PathBuf>,
 
     /// Number of threads [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -369,6 +399,30 @@ fn parse_scale(text: &str) -> Result<f64, String> {
         Ok(scale) if scale > 0.0 && scale <= 1000.0 => Ok(scale),
         _ => Err("expected a number above 0 and up to 1000".to_owned()),
     }
+}
+
+/// What a release does to MAC addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MacOption {
+    /// They stay as they are
+    Keep,
+    /// Their columns are left out
+    Drop,
+    /// Keyed digests (HMAC-SHA-256) take their place
+    Hmac,
+}
+
+/// What a release does to IP addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IpOption {
+    /// They stay as they are
+    Keep,
+    /// Their columns are left out
+    Drop,
+    /// Keyed digests (HMAC-SHA-256) take their place
+    Hmac,
+    /// Other addresses take their place; prefixes that were common stay common
+    IpcryptPfx,
 }
 
 fn parse_date(text: &str) -> Result<String, String> {

@@ -31,7 +31,10 @@ pub(crate) fn catalogue(manifest: &Manifest, lake: &str) -> Result<Catalogue, Fa
 fn text<'a>(file: &'a ConfigurationFile, what: &str, lake: &str) -> Result<&'a str, Failure> {
     let Some(text) = &file.text else {
         let message = format!("{lake} does not hold its {what}: it was withheld");
-        return Err(Failure::message(Exit::Usage, message).hint("whoever made the release has it"));
+        return Err(Failure::message(Exit::Usage, message).hint(format!(
+            "give --{} with it; whoever made the release has it",
+            if what == "recipe" { what } else { "config" }
+        )));
     };
     if ConfigurationFile::of(text).sha256 != file.sha256 {
         return Err(contradiction(lake, what));

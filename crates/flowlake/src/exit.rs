@@ -11,6 +11,7 @@ use flowlake_partition::rejected::RejectedError;
 use flowlake_partition::verify::VerifyError;
 use flowlake_partition::writer::WriteError;
 use flowlake_release::copy::CopyError;
+use flowlake_release::privacy::{PlanError, PrivacyError};
 use flowlake_sample::SampleError;
 use flowlake_store::{ErrorKind, StoreError};
 
@@ -185,6 +186,38 @@ impl From<CopyError> for Failure {
             CopyError::Publish(error) => error.into(),
             CopyError::Store(error) => Self::store(Exit::Input, error),
             CopyError::Write { .. } => Self::new(Exit::Output, error),
+            _ => Self::new(Exit::Input, error)
+                .hint("`flowlake verify` tells what else differs from the manifest"),
+        }
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        let hint = match &error {
+            PlanError::NoSuchColumn { .. } => Some("`flowlake inspect` lists the columns of the lake"),
+            PlanError::NothingToTreat { .. } => Some("leave out --mac, --ip or a --drop"),
+            PlanError::DigestOfNumbers { .. } => Some("give --ip ipcrypt-pfx, or --ip drop"),
+            PlanError::Derived { .. } | PlanError::AmbiguousFill { .. } => {
+                Some("--drop COLUMN leaves it out")
+            }
+            PlanError::NoKey => Some("give --key-file FILE; `head -c 32 /dev/urandom` makes a key"),
+            PlanError::KeyNotUsed => {
+                Some("leave out --key-file, or give --mac hmac, --ip hmac or --ip ipcrypt-pfx")
+            }
+            _ => None,
+        };
+        Self { exit: Exit::Usage, error: error.into(), hint: hint.map(str::to_owned) }
+    }
+}
+
+impl From<PrivacyError> for Failure {
+    fn from(error: PrivacyError) -> Self {
+        match error {
+            PrivacyError::Interrupted => Self::interrupted(),
+            PrivacyError::Publish(error) => error.into(),
+            PrivacyError::Write(_) => Self::new(Exit::Output, error),
+            PrivacyError::Rows { .. } => Self::new(Exit::Defect, error),
             _ => Self::new(Exit::Input, error)
                 .hint("`flowlake verify` tells what else differs from the manifest"),
         }

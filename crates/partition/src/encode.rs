@@ -256,7 +256,7 @@ impl RowGroup {
         for (i, ((column, field), mut writer)) in columns.zip(writers).enumerate() {
             let name = || column.name.clone();
             let array = self.take_column(i)?;
-            if i == position {
+            if position == Some(i) {
                 range = flow_start_range(&array, month)?;
             }
             digests
@@ -270,7 +270,7 @@ impl RowGroup {
             chunks.push(chunk);
         }
         // Behind the columns of the file stands what is not written.
-        if position >= encoder.schema.columns().len() {
+        if let Some(position) = position.filter(|position| *position >= encoder.schema.columns().len()) {
             range = flow_start_range(&self.take_column(position)?, month)?;
         }
         let (min_flow_start, max_flow_start) = range;

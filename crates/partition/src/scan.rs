@@ -15,6 +15,7 @@ use parquet::errors::ParquetError;
 use crate::digest::{BLOCK_ROWS, BlockDigests, ContentDigest, DigestError};
 use crate::layout::{DataPath, LayoutError};
 use crate::manifest::{Column, DataFile};
+use crate::rewrite::FileLayout;
 use crate::table::arrow_schema_of;
 
 /// Why a data file cannot be read, or is not the one its entry describes.
@@ -91,6 +92,7 @@ pub struct DataFileRows {
     rows: u64,
     content: ContentDigest,
     ended: bool,
+    layout: FileLayout,
 }
 
 impl DataFileRows {
@@ -107,9 +109,10 @@ impl DataFileRows {
         // The types that count are Parquet's own, which every engine sees.
         let options =
             ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_schema(arrow_schema_of(columns));
-        let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-            .and_then(|builder| builder.with_batch_size(BLOCK_ROWS).build())
-            .map_err(parquet)?;
+        let builder =
+            ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(parquet)?;
+        let layout = FileLayout::of(builder.metadata());
+        let reader = builder.with_batch_size(BLOCK_ROWS).build().map_err(parquet)?;
         Ok(Self {
             name,
             columns: columns.to_vec(),
@@ -119,7 +122,14 @@ impl DataFileRows {
             rows: 0,
             content: ContentDigest::default(),
             ended: false,
+            layout,
         })
+    }
+
+    /// How the file is written.
+    #[must_use]
+    pub fn layout(&self) -> &FileLayout {
+        &self.layout
     }
 
     /// Takes the batch into the proof.

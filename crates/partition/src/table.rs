@@ -112,6 +112,8 @@ enum FlowStart {
     Column(usize),
     /// In a column behind the others that frames have and files do not.
     Helper(String),
+    /// In no column: the rows come from a lake, whose manifest says it.
+    Manifest,
 }
 
 impl TableSchema {
@@ -149,33 +151,47 @@ impl TableSchema {
         Ok(Self { columns, flow_start: FlowStart::Helper(helper.to_owned()) })
     }
 
+    /// A schema of the columns of a lake that is there already, whose rows are to be written again. If one of them says when
+    /// a flow began, it is the first timestamp without nulls.
+    ///
+    /// # Errors
+    /// When a name occurs twice, or an encoding does not fit its type.
+    pub(crate) fn of_lake(columns: Vec<TableColumn>) -> Result<Self, TableError> {
+        check_columns(&columns)?;
+        let flow_start =
+            columns.iter().position(|c| c.data_type == ColumnType::TimestampMillis && !c.nullable);
+        Ok(Self { columns, flow_start: flow_start.map_or(FlowStart::Manifest, FlowStart::Column) })
+    }
+
     /// The columns, in file order.
     #[must_use]
     pub fn columns(&self) -> &[TableColumn] {
         &self.columns
     }
 
-    /// Name of the column that says when a flow began.
+    /// Name of the column that says when a flow began; empty where none does.
     #[must_use]
     pub fn flow_start(&self) -> &str {
         match &self.flow_start {
             FlowStart::Column(position) => &self.columns[*position].name,
             FlowStart::Helper(name) => name,
+            FlowStart::Manifest => "",
         }
     }
 
-    /// Position of [`Self::flow_start`] among the columns of a frame.
-    pub(crate) fn flow_start_position(&self) -> usize {
+    /// Position of [`Self::flow_start`] among the columns of a frame, if there is one.
+    pub(crate) fn flow_start_position(&self) -> Option<usize> {
         match self.flow_start {
-            FlowStart::Column(position) => position,
-            FlowStart::Helper(_) => self.columns.len(),
+            FlowStart::Column(position) => Some(position),
+            FlowStart::Helper(_) => Some(self.columns.len()),
+            FlowStart::Manifest => None,
         }
     }
 
     /// The Arrow schema of frames: that of the files, and the helper behind it if there is one.
     pub(crate) fn frame_schema(&self) -> SchemaRef {
         let helper = match &self.flow_start {
-            FlowStart::Column(_) => None,
+            FlowStart::Column(_) | FlowStart::Manifest => None,
             FlowStart::Helper(name) => Some((name.as_str(), ColumnType::TimestampMillis, false)),
         };
         let columns = self.columns.iter().map(|c| (c.name.as_str(), c.data_type, c.nullable));
@@ -202,7 +218,7 @@ impl TableSchema {
     pub fn check(&self, frame: &DataFrame) -> Result<(), TableError> {
         let found = frame.columns();
         let helper = match &self.flow_start {
-            FlowStart::Column(_) => None,
+            FlowStart::Column(_) | FlowStart::Manifest => None,
             FlowStart::Helper(name) => Some(TableColumn {
                 name: name.clone(),
                 data_type: ColumnType::TimestampMillis,

@@ -11,7 +11,7 @@
 //! What waits in memory is for the caller to bound: [`DatasetWriter::spill`] moves rows to disk, those of the months first
 //! that have got none for longest.
 
-mod file;
+pub(crate) mod file;
 
 use std::collections::BTreeMap;
 use std::io;

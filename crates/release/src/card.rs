@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use flowlake_partition::manifest::{Column, ColumnType, Manifest, Role, Totals, Treatment};
+use flowlake_partition::manifest::{Column, ColumnType, Configuration, Manifest, Role, Totals, Treatment};
 use flowlake_partition::table::type_name;
 
 use crate::facts::Facts;
@@ -67,14 +67,14 @@ fn made(card: &mut String, facts: &Facts<'_>) {
     let _ = write!(
         card,
         "\n## How it was made\n\n\
-         flowlake {} read {} dumps ({} bytes) and applied the recipe `{}`; flowlake {} made this release. `config/` has the \
-         catalogue of devices and the recipe as they were, and [rebuild.md](rebuild.md) says how to make the same bytes again. \
-         `manifest.json` accounts for every flow that was read.\n",
+         flowlake {} read {} dumps ({} bytes) and applied the recipe `{}`; flowlake {} made this release. {}[rebuild.md](rebuild.md) says how to make the same bytes again, \
+         and `manifest.json` accounts for every flow that was read.\n",
         manifest.tool.version,
         count(dumps),
         count(input_bytes),
         manifest.recipe.name,
         release.tool.version,
+        in_config(manifest).map(|what| format!("`config/` has {what} as it was. ")).unwrap_or_default(),
     );
     if let Some(selection) = &manifest.selection {
         card.push_str("\nIt is part of what the dumps hold:");
@@ -108,6 +108,17 @@ fn made(card: &mut String, facts: &Facts<'_>) {
     }
     if privacy.rejected_lines_withheld {
         card.push_str("\nLines that were rejected are counted, but not part of this release.\n");
+    }
+}
+
+/// What there is of the configuration.
+fn in_config(manifest: &Manifest) -> Option<&'static str> {
+    let Configuration { catalogue, recipe } = manifest.configuration.as_ref()?;
+    match (&catalogue.text, &recipe.text) {
+        (Some(_), Some(_)) => Some("the catalogue of devices and the recipe, each"),
+        (Some(_), None) => Some("the catalogue of devices"),
+        (None, Some(_)) => Some("the recipe"),
+        (None, None) => None,
     }
 }
 
@@ -298,12 +309,14 @@ fn check(card: &mut String, facts: &Facts<'_>) {
          | `manifest.json` | schema, profiles, row accounting, sources and every data file |\n\
          | `SHA256SUMS` | `sha256sum -c` |\n\
          | `croissant.json` | programs that read [Croissant](https://mlcommons.org/croissant/) |\n\
-         | `datapackage.json` | programs that read [Data Packages](https://datapackage.org) |\n\
+         | `datapackage.json`, `tableschema.json` | programs that read [Data Packages](https://datapackage.org) |\n\
          | `CITATION.cff` | reference managers |\n\
-         | `rebuild.md` | making the same bytes from the dumps |\n\
-         | `config/` | the catalogue of devices and the recipe |\n",
+         | `rebuild.md` | making the same bytes from the dumps |\n",
         manifest.totals.content_digest.as_deref().unwrap_or_default(),
     );
+    if let Some(what) = in_config(manifest) {
+        let _ = writeln!(card, "| `config/` | {what} as it was |");
+    }
     if manifest.sources.iter().any(|source| manifest.rejected_path(source).is_some()) {
         card.push_str("| `rejected/` | lines of the dumps that could not be read, with the reason |\n");
     }

@@ -2,14 +2,17 @@
 //! tools for tables read.
 //!
 //! Each data file is a resource of its own: a resource of many files would have one digest and no place for month and class,
-//! and readers of Parquet open only the first of its files. So every resource repeats the schema, about 10 KiB for each data
-//! file; resources stand one a line, so that two releases can be compared by their lines.
+//! and readers of Parquet open only the first of its files. All have the schema in `tableschema.json`; in every resource it
+//! would be about 10 KiB for each data file. Resources stand one a line, so that two releases can be compared by their lines.
 
 use flowlake_partition::manifest::{Column, ColumnType, DataFile, Role};
 use serde::Serialize;
 
 use crate::Facts;
 use crate::terms::{self, Creator};
+
+/// Name of the document with the schema.
+pub const SCHEMA_FILE: &str = "tableschema.json";
 
 const PROFILE: &str = "https://datapackage.org/profiles/2.0/datapackage.json";
 
@@ -18,10 +21,6 @@ const PROFILE: &str = "https://datapackage.org/profiles/2.0/datapackage.json";
 /// # Errors
 /// None that can happen: it is serialised to text.
 pub fn data_package(facts: &Facts<'_>) -> Result<String, serde_json::Error> {
-    let schema = TableSchema {
-        fields: facts.manifest.schema.columns.iter().map(|column| Field::of(facts, column)).collect(),
-        missing_values: [],
-    };
     let head = serde_json::to_string_pretty(&head(facts))?;
     // The head is an object with keys; without its end there is room for one more.
     let mut text = head.strip_suffix("\n}").unwrap_or(&head).to_owned();
@@ -29,10 +28,22 @@ pub fn data_package(facts: &Facts<'_>) -> Result<String, serde_json::Error> {
     for (number, file) in facts.manifest.files.iter().enumerate() {
         text.push_str(if number == 0 { "\n" } else { ",\n" });
         text.push_str("    ");
-        text.push_str(&serde_json::to_string(&Resource::of(file, &schema))?);
+        text.push_str(&serde_json::to_string(&Resource::of(file))?);
     }
     text.push_str("\n  ]\n}\n");
     Ok(text)
+}
+
+/// What the columns of all its files are.
+///
+/// # Errors
+/// None that can happen: it is serialised to text.
+pub fn table_schema(facts: &Facts<'_>) -> Result<String, serde_json::Error> {
+    let schema = TableSchema {
+        fields: facts.manifest.schema.columns.iter().map(|column| Field::of(facts, column)).collect(),
+        missing_values: [],
+    };
+    Ok(serde_json::to_string_pretty(&schema)? + "\n")
 }
 
 fn head<'a>(facts: &Facts<'a>) -> Package<'a> {
@@ -132,11 +143,11 @@ struct Resource<'a> {
     rows: u64,
     /// What the directories say, which is not inside the file.
     partition: Partition<'a>,
-    schema: &'a TableSchema<'a>,
+    schema: &'static str,
 }
 
 impl<'a> Resource<'a> {
-    fn of(file: &'a DataFile, schema: &'a TableSchema<'a>) -> Self {
+    fn of(file: &'a DataFile) -> Self {
         let name = file.path.rsplit('/').next().unwrap_or(&file.path);
         let name = name.strip_suffix(".parquet").unwrap_or(name);
         Self {
@@ -150,7 +161,7 @@ impl<'a> Resource<'a> {
             hash: format!("sha256:{}", file.sha256),
             rows: file.rows,
             partition: Partition { month: &file.month, device_class: &file.device_class },
-            schema,
+            schema: SCHEMA_FILE,
         }
     }
 }
@@ -249,6 +260,11 @@ mod tests {
         serde_json::from_str(&text).expect("JSON")
     }
 
+    fn read_schema(sample: &SampleFacts) -> Value {
+        let text = sample.with(table_schema).expect("a document");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
     #[test]
     fn a_resource_is_a_data_file() {
         let sample = SampleFacts::new();
@@ -261,14 +277,14 @@ mod tests {
         assert_eq!(second["hash"], format!("sha256:{}", sample.manifest.files[1].sha256));
         assert_eq!(second["partition"], json!({"month": "2019-07", "deviceClass": "plug"}));
         assert_eq!(second["rows"], 7);
+        assert_eq!(second["schema"], "tableschema.json");
         let text = sample.with(data_package).expect("a document");
         assert_eq!(text.lines().filter(|line| line.contains("\"path\":\"data/")).count(), 2, "one a line");
     }
 
     #[test]
     fn nulls_are_told_from_values() {
-        let package = read(&SampleFacts::new());
-        let schema = &package["resources"][0]["schema"];
+        let schema = read_schema(&SampleFacts::new());
         assert_eq!(schema["missingValues"], json!([]));
         let told: Vec<_> = schema["fields"]
             .as_array()
@@ -335,7 +351,8 @@ mod tests {
         );
         assert_eq!(package["created"], "2024-02-29T00:00:00Z");
         assert_eq!(package["description"], "Flows of two devices. Left out for privacy: port.");
-        let fields = package["resources"][0]["schema"]["fields"].as_array().expect("a list");
+        let schema = read_schema(&sample);
+        let fields = schema["fields"].as_array().expect("a list");
         assert!(fields[1]["description"].as_str().is_some_and(|text| text.contains("ipcrypt-pfx")));
         assert!(fields.iter().all(|field| field["name"] != "port"));
     }

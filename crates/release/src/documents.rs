@@ -4,6 +4,9 @@ use flowlake_partition::manifest::{Document, Manifest};
 use sha2::{Digest, Sha256};
 
 use crate::card::card;
+use crate::citation::citation;
+use crate::croissant::croissant;
+use crate::data_package::{SCHEMA_FILE, data_package, table_schema};
 use crate::facts::Facts;
 use crate::licence::licence;
 use crate::rebuild::rebuild;
@@ -37,8 +40,12 @@ impl DocumentFile {
 pub fn documents(facts: &Facts<'_>) -> Result<Vec<DocumentFile>, serde_json::Error> {
     let mut documents = configuration(facts.manifest);
     documents.extend([
+        DocumentFile::new("CITATION.cff", citation(facts)),
         DocumentFile::new("LICENSE", licence(facts)),
         DocumentFile::new("README.md", card(facts)),
+        DocumentFile::new("croissant.json", croissant(facts)?),
+        DocumentFile::new("datapackage.json", data_package(facts)?),
+        DocumentFile::new(SCHEMA_FILE, table_schema(facts)?),
         DocumentFile::new("rebuild.md", rebuild(facts)),
     ]);
     documents.sort_by(|a, b| a.path.cmp(&b.path));

@@ -16,6 +16,7 @@ pub mod data_package;
 mod documents;
 mod facts;
 pub mod licence;
+pub mod privacy;
 pub mod rebuild;
 #[cfg(test)]
 mod sample_facts;

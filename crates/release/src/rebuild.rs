@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use flowlake_partition::manifest::{ConfigurationFile, Manifest, Privacy, Treatment};
+use flowlake_partition::manifest::{Configuration, ConfigurationFile, Manifest, Privacy, Treatment};
 
 use crate::facts::Facts;
 
@@ -26,7 +26,7 @@ pub fn rebuild(facts: &Facts<'_>) -> String {
          This release was built by flowlake {flowlake} and released by flowlake {}. The same dumps, the same configuration and \
          the same version give the same bytes, on any machine. A later version may encode the rows otherwise; the digest of \
          all rows is the same then, too.\n\n\
-         Shorter, with the release at hand: `flowlake verify RELEASE --rebuild-from DUMPS{}` does all of this.\n\n\
+         Shorter, with the release at hand: `flowlake verify RELEASE --rebuild-from DUMPS{}{}` does all of this.\n\n\
          The blocks below are a shell script. Set `DUMPS` to the directory of the dumps{} and run them in an empty directory; \
          a block that fails says what is not the same.\n\n\
          ```sh\nset -eu\n: \"${{DUMPS:?set it to the directory of the dumps}}\"\n{}```",
@@ -34,6 +34,7 @@ pub fn rebuild(facts: &Facts<'_>) -> String {
         release.version,
         release.tool.version,
         needs_key(release.privacy.as_ref()).then_some(" --key-file KEY").unwrap_or_default(),
+        withheld(manifest),
         needs_key(release.privacy.as_ref()).then_some(", `KEY` to the file with the key").unwrap_or_default(),
         needs_key(release.privacy.as_ref())
             .then_some(": \"${KEY:?set it to the file with the key}\"\n")
@@ -44,6 +45,13 @@ pub fn rebuild(facts: &Facts<'_>) -> String {
     build(&mut page, facts);
     compare(&mut page, manifest);
     page
+}
+
+/// Options for what the release does not hold.
+fn withheld(manifest: &Manifest) -> String {
+    let Some(Configuration { catalogue, recipe }) = &manifest.configuration else { return String::new() };
+    let options = [(" --config catalogue.toml", catalogue), (" --recipe recipe.toml", recipe)];
+    options.into_iter().filter(|(_, file)| file.text.is_none()).map(|(option, _)| option).collect()
 }
 
 fn dumps(page: &mut String, manifest: &Manifest) {
@@ -100,7 +108,15 @@ fn configuration(page: &mut String, manifest: &Manifest) {
                 );
             }
         }
-        let _ = writeln!(page, "echo '{sha256}  {name}' | sha256sum -c\n{fence}");
+        match sha256 {
+            Some(sha256) => {
+                let _ = writeln!(page, "echo '{sha256}  {name}' | sha256sum -c\n{fence}");
+            }
+            // Whether it is the right one shows at the end.
+            None => {
+                let _ = writeln!(page, "test -f {name}\n{fence}");
+            }
+        }
     }
 }
 

@@ -88,7 +88,14 @@ impl SampleFacts {
         self.manifest.schema.columns.retain(|column| {
             !columns.iter().any(|it| it.name == column.name && it.treatment == Treatment::Dropped)
         });
-        self.release.privacy = Some(Privacy { columns, key_check: None, rejected_lines_withheld: true });
+        self.release.privacy = Some(Privacy {
+            mac: None,
+            ip: None,
+            drop: Vec::new(),
+            columns,
+            key_check: None,
+            rejected_lines_withheld: true,
+        });
     }
 }
 

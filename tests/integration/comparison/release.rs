@@ -200,6 +200,9 @@ fn what_a_release_hides_is_told() {
                 {"name": "destinationIPv4Address", "treatment": "ipcrypt-pfx"},
                 {"name": "vlanId", "treatment": "dropped"},
             ],
+            "mac": "hmac-sha256",
+            "ip": "ipcrypt-pfx",
+            "drop": ["vlanId"],
             "keyCheck": "0123456789abcdef",
             "rejectedLinesWithheld": true,
         });
@@ -229,15 +232,18 @@ fn what_a_release_hides_is_told() {
     Files
     Files: as many rows, other content
     ");
-    insta::assert_snapshot!(section(&text, "Release"), @r"
-    what            A     B
-    version         -     1.0.0
-    tool.name       -     flowlake
-    tool.version    -     0.1.0
-    redistribution  -     true
-    key check       -     0123456789abcdef
-    rejected lines  kept  withheld
-    ");
+    insta::assert_snapshot!(section(&text, "Release"), @r#"
+    what             A     B
+    version          -     1.0.0
+    tool.name        -     flowlake
+    tool.version     -     0.1.0
+    redistribution   -     true
+    MAC addresses    -     hmac-sha256
+    IP addresses     -     ipcrypt-pfx
+    columns to drop  -     ["vlanId"]
+    key check        -     0123456789abcdef
+    rejected lines   kept  withheld
+    "#);
     insta::assert_snapshot!(section(&text, "Release: what was done to columns"), @r"
     column                  A        B
     destinationIPv4Address  as read  ipcrypt-pfx

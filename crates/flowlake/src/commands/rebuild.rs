@@ -5,6 +5,7 @@ use flowlake_partition::diff::{Diff, Verdict, diff};
 use flowlake_partition::manifest::Manifest;
 use flowlake_partition::publish::PublishMode;
 use flowlake_partition::read::read_manifest;
+use flowlake_release::privacy::{Key, PrivacyOptions};
 use flowlake_store::{LakeStore, Location};
 
 use super::build::{self, keep_starts};
@@ -14,6 +15,7 @@ use crate::configuration;
 use crate::exit::{Exit, Failure};
 use crate::instant::Instant;
 use crate::places::open;
+use crate::resources;
 
 /// How to build it again.
 pub(crate) struct Request<'a> {
@@ -21,6 +23,12 @@ pub(crate) struct Request<'a> {
     pub(crate) lake: &'a LakeStore,
     /// The dumps it was made of.
     pub(crate) dumps: &'a Location,
+    /// Name or file of the catalogue, where the lake does not hold it.
+    pub(crate) catalogue: Option<&'a str>,
+    /// Name or file of the recipe, where the lake does not hold it.
+    pub(crate) recipe: Option<&'a str>,
+    /// The key of its pseudonyms, if it has any.
+    pub(crate) key: Option<Key>,
     pub(crate) jobs: usize,
     pub(crate) progress: ProgressMode,
 }
@@ -35,10 +43,17 @@ pub(crate) struct Rebuilt {
 
 /// Rebuilds in a directory for temporary files, which is gone afterwards.
 pub(crate) fn rebuild(request: &Request<'_>) -> Result<Rebuilt, Failure> {
-    let Request { lake, dumps, jobs, progress } = request;
+    let Request { lake, dumps, jobs, progress, .. } = request;
     let (manifest, name) = (read_manifest(lake)?, lake.name(""));
-    let catalogue = configuration::catalogue(&manifest, &name)?;
-    let mut recipe = configuration::recipe(&manifest, &name)?;
+    let catalogue = match request.catalogue {
+        Some(given) => resources::catalogue(given)?,
+        None => configuration::catalogue(&manifest, &name)?,
+    };
+    let mut recipe = match request.recipe {
+        Some(given) => resources::recipe(given)?,
+        None => configuration::recipe(&manifest, &name)?,
+    };
+    let privacy = privacy(&manifest, &name, request.key.as_ref())?;
     let selection = manifest.selection.clone().unwrap_or_default();
     let contradicts = || configuration::contradiction(&name, "times that were asked for");
     let [from, to] = [&selection.from, &selection.to]
@@ -68,6 +83,7 @@ pub(crate) fn rebuild(request: &Request<'_>) -> Result<Rebuilt, Failure> {
             output: &released,
             version: found.version.clone(),
             date: found.date.clone(),
+            privacy,
             jobs: *jobs,
         })?,
     };
@@ -79,6 +95,30 @@ pub(crate) fn rebuild(request: &Request<'_>) -> Result<Rebuilt, Failure> {
         Verdict::Different => false,
     };
     Ok(Rebuilt { diff, is_the_same })
+}
+
+/// What was hidden when the release was made.
+fn privacy(manifest: &Manifest, name: &str, key: Option<&Key>) -> Result<PrivacyOptions, Failure> {
+    let recorded = manifest.release.as_ref().and_then(|release| release.privacy.as_ref());
+    let check = recorded.and_then(|privacy| privacy.key_check.as_deref());
+    let refuse = |message: String, hint: &str| Err(Failure::message(Exit::Usage, message).hint(hint));
+    match (check, key) {
+        (Some(_), None) => {
+            refuse(format!("{name} has pseudonyms"), "give --key-file with the key they were made with")
+        }
+        (Some(check), Some(key)) if key.check() != check => refuse(
+            "the key is not the one that the pseudonyms were made with".to_owned(),
+            "give the right --key-file",
+        ),
+        (None, Some(_)) => refuse(format!("{name} has no pseudonyms"), "leave out --key-file"),
+        _ => {
+            let options = match recorded {
+                Some(privacy) => PrivacyOptions::of(privacy, key.cloned()),
+                None => Some(PrivacyOptions::default()),
+            };
+            options.ok_or_else(|| configuration::contradiction(name, "addresses that are hidden"))
+        }
+    }
 }
 
 /// Versions of the programs that made it.

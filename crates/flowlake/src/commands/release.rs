@@ -1,6 +1,7 @@
 //! `flowlake release`: a lake, frozen under a version.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use flowlake_ingest::Catalogue;
@@ -10,11 +11,14 @@ use flowlake_partition::read::read_manifest;
 use flowlake_partition::sums::sha256sums;
 use flowlake_partition::verify::{VerifyOptions, verify};
 use flowlake_release::copy::copy;
+use flowlake_release::privacy::{
+    IpTreatment, Key, MacTreatment, PrivacyOptions, PrivacyPlan, Pseudonymised, pseudonymise,
+};
 use flowlake_release::{DeviceFacts, DocumentFile, Facts, documents};
 use flowlake_store::{LakeStore, Location};
 
 use super::build::{interruption, warn};
-use crate::cli::{ReleaseArgs, threads};
+use crate::cli::{IpOption, MacOption, ReleaseArgs, threads};
 use crate::configuration;
 use crate::exit::{Exit, Failure};
 use crate::places::open;
@@ -28,6 +32,7 @@ pub(crate) struct Request<'a> {
     pub(crate) output: &'a LakeStore,
     pub(crate) version: String,
     pub(crate) date: Option<String>,
+    pub(crate) privacy: PrivacyOptions,
     pub(crate) jobs: usize,
 }
 
@@ -64,6 +69,7 @@ pub(crate) fn run(args: &ReleaseArgs) -> Result<Exit, Failure> {
         output: &output,
         version: args.version.to_string(),
         date: args.date.clone(),
+        privacy: privacy(args)?,
         jobs: threads(args.jobs),
     };
     let manifest = release(request)?;
@@ -74,22 +80,70 @@ pub(crate) fn run(args: &ReleaseArgs) -> Result<Exit, Failure> {
 /// Makes a release, and gives its manifest.
 pub(crate) fn release(request: Request<'_>) -> Result<Manifest, Failure> {
     let interrupted = interruption()?;
-    let Request { lake, manifest, catalogue, output, version, date, jobs } = request;
+    let Request { lake, manifest, catalogue, output, version, date, privacy, jobs } = request;
+    let plan = match privacy.asks_for_nothing() && privacy.key.is_none() {
+        true => None,
+        false => Some(PrivacyPlan::new(&privacy, &manifest)?),
+    };
+    for warning in plan.iter().flat_map(PrivacyPlan::warnings) {
+        warn(warning);
+    }
     check(lake, jobs)?;
     let publication = Publication::begin(output, PublishMode::Fresh).map_err(refused)?;
-    copy(lake, &manifest, &publication, jobs, interrupted)?;
+    let (manifest, privacy) = match &plan {
+        None => {
+            copy(lake, &manifest, &publication, jobs, interrupted)?;
+            (manifest, None)
+        }
+        Some(plan) => {
+            let Pseudonymised { manifest, privacy } =
+                pseudonymise(lake, &manifest, plan, &publication, jobs, interrupted)?;
+            (manifest, Some(privacy))
+        }
+    };
     let release = Release {
         version,
         date,
         tool: Tool { name: "flowlake".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         redistribution: catalogue.dataset.redistribution,
-        privacy: None,
+        privacy,
         documents: Vec::new(),
     };
     if interrupted.load(Ordering::Relaxed) {
         return Err(Failure::interrupted());
     }
     publish(manifest, release, catalogue, publication)
+}
+
+/// What was asked to be hidden.
+fn privacy(args: &ReleaseArgs) -> Result<PrivacyOptions, Failure> {
+    Ok(PrivacyOptions {
+        mac: match args.mac {
+            MacOption::Keep => MacTreatment::Keep,
+            MacOption::Drop => MacTreatment::Drop,
+            MacOption::Hmac => MacTreatment::Hmac,
+        },
+        ip: match args.ip {
+            IpOption::Keep => IpTreatment::Keep,
+            IpOption::Drop => IpTreatment::Drop,
+            IpOption::Hmac => IpTreatment::Hmac,
+            IpOption::IpcryptPfx => IpTreatment::IpcryptPfx,
+        },
+        drop: args.drop.clone(),
+        key: args.key_file.as_deref().map(read_key).transpose()?,
+    })
+}
+
+/// The key in a file.
+pub(crate) fn read_key(path: &Path) -> Result<Key, Failure> {
+    let bytes = fs_err::read(path).map_err(|error| Failure::new(Exit::Usage, error))?;
+    Key::from_file_bytes(&bytes).map_err(|error| {
+        let failure = Failure::new(
+            Exit::Usage,
+            anyhow::Error::new(error).context(format!("{} is no key", path.display())),
+        );
+        failure.hint("`head -c 32 /dev/urandom` makes one; keep it where the release does not go")
+    })
 }
 
 /// A release is for years: what is not as its manifest says does not become one. Bytes are looked at when they are copied.

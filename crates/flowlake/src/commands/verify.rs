@@ -8,6 +8,7 @@ use flowlake_store::Location;
 use serde::Serialize;
 
 use super::rebuild::{Rebuilt, Request, rebuild};
+use super::release::read_key;
 use crate::cli::{ProgressMode, VerifyArgs, threads};
 use crate::exit::{Exit, Failure};
 use crate::places::open;
@@ -31,7 +32,9 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
         // What is not even what its own manifest says cannot be what is rebuilt, and needs no hours to be told so.
         Some(dumps) if report.is_clean() => {
             let progress = if args.json { ProgressMode::None } else { ProgressMode::Auto };
-            Some(rebuild(&Request { lake: &lake, dumps, jobs, progress })?)
+            let key = args.key_file.as_deref().map(read_key).transpose()?;
+            let (catalogue, recipe) = (args.config.as_deref(), args.recipe.as_deref());
+            Some(rebuild(&Request { lake: &lake, dumps, catalogue, recipe, key, jobs, progress })?)
         }
         _ => None,
     };

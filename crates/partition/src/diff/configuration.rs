@@ -40,7 +40,7 @@ pub struct ConfigurationChange {
 #[serde(rename_all = "camelCase")]
 pub struct ConfigurationSide {
     /// SHA-256 of its bytes, hexadecimal.
-    pub sha256: String,
+    pub sha256: Option<String>,
     /// Whether the text is left out.
     pub withheld: bool,
 }

@@ -32,8 +32,10 @@ fn configuration_file() -> impl Strategy<Value = ConfigurationFile> {
         // Lines end in various ways, the last one too.
         lines.into_iter().map(|line| ["a\n", "b\n", "b"][line as usize]).collect()
     });
-    (0..2_u32, prop::option::of(text))
-        .prop_map(|(sha256, text)| ConfigurationFile { sha256: sha256.to_string(), text })
+    (prop::option::of(0..2_u32), prop::option::of(text)).prop_map(|(sha256, text)| ConfigurationFile {
+        sha256: sha256.map(|sha256| sha256.to_string()),
+        text,
+    })
 }
 
 /// What was done to some columns.

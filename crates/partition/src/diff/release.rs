@@ -112,7 +112,10 @@ fn reference(release: Option<&Release>) -> [(&'static str, Option<String>); 10] 
         ("redistribution", of_release.map(|(_, _, _, redistribution, _)| redistribution.to_string())),
         ("privacy.mac", of_privacy.and_then(|(mac, ..)| mac.map(name))),
         ("privacy.ip", of_privacy.and_then(|(_, ip, ..)| ip.map(name))),
-        ("privacy.drop", of_privacy.map(|(_, _, drop, ..)| format!("{drop:?}"))),
+        (
+            "privacy.drop",
+            of_privacy.and_then(|(_, _, drop, ..)| (!drop.is_empty()).then(|| format!("{drop:?}"))),
+        ),
         ("privacy.keyCheck", of_privacy.and_then(|(_, _, _, key_check, _)| key_check.clone())),
         ("privacy.rejectedLinesWithheld", of_privacy.map(|(.., withheld)| withheld.to_string())),
     ]

@@ -20,8 +20,9 @@ pub struct Configuration {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigurationFile {
-    /// SHA-256 of its bytes, hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of its bytes, hexadecimal; absent when that would confirm a guess of what a release hides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// The file itself; absent when it was withheld because it names what a release hides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -31,12 +32,12 @@ impl ConfigurationFile {
     /// The file of this text.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        Self { sha256: hex(&Sha256::digest(text)), text: Some(text.to_owned()) }
+        Self { sha256: Some(hex(&Sha256::digest(text))), text: Some(text.to_owned()) }
     }
 }
 
 /// What documents of a release are called that are not in `config/`, ordered.
-pub const RELEASE_DOCUMENTS: [&str; 7] = [
+pub const RELEASE_DOCUMENTS: [&str; 8] = [
     "CITATION.cff",
     "LICENSE",
     "README.md",
@@ -44,6 +45,7 @@ pub const RELEASE_DOCUMENTS: [&str; 7] = [
     "croissant.json",
     "datapackage.json",
     "rebuild.md",
+    "tableschema.json",
 ];
 
 /// What a release is, beside the lake that it holds.

@@ -13,7 +13,7 @@ use crate::hashing_file::{HashingFile, unfinished};
 use crate::layout::{DataPath, timestamp_text};
 use crate::manifest::DataFile;
 
-pub(super) struct OpenFile {
+pub(crate) struct OpenFile {
     writer: SerializedFileWriter<HashingFile>,
     root: PathBuf,
     /// Where it will be, but for its digest.
@@ -34,7 +34,7 @@ impl std::fmt::Debug for OpenFile {
 }
 
 impl OpenFile {
-    pub(super) fn create(root: &Path, location: DataPath, encoder: &Encoder) -> Result<Self, WriteError> {
+    pub(crate) fn create(root: &Path, location: DataPath, encoder: &Encoder) -> Result<Self, WriteError> {
         let path = root.join(location.to_string());
         let file = HashingFile::create(&path).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => {
@@ -65,11 +65,11 @@ impl OpenFile {
         })
     }
 
-    pub(super) fn row_groups(&self) -> u64 {
+    pub(crate) fn row_groups(&self) -> u64 {
         self.row_groups
     }
 
-    pub(super) fn write(&mut self, group: EncodedRowGroup) -> Result<(), WriteError> {
+    pub(crate) fn write(&mut self, group: EncodedRowGroup) -> Result<(), WriteError> {
         let parquet_error = |source| WriteError::Parquet { path: self.path.clone(), source };
         let mut writer = self.writer.next_row_group().map_err(parquet_error)?;
         for chunk in group.chunks {
@@ -89,7 +89,7 @@ impl OpenFile {
     }
 
     /// Makes the file durable and gives it its name.
-    pub(super) fn close(self) -> Result<DataFile, WriteError> {
+    pub(crate) fn close(self) -> Result<DataFile, WriteError> {
         let file = self
             .writer
             .into_inner()

@@ -37,7 +37,7 @@ pub(super) fn print_lines(out: &mut impl Write, title: &str, change: &Configurat
 
 /// The digests of both, where they differ.
 pub(super) fn digests(change: &ConfigurationChange) -> Option<Vec<String>> {
-    let [a, b] = [&change.a, &change.b].map(|side| side.as_ref().map(|side| side.sha256.as_str()));
+    let [a, b] = [&change.a, &change.b].map(|side| side.as_ref().and_then(|side| side.sha256.as_deref()));
     (a != b).then(|| digest_line("digest", a, b))
 }
 

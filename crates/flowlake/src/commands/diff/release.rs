@@ -12,6 +12,9 @@ pub(super) fn print(out: &mut impl Write, release: &ReleaseDiff) -> io::Result<(
     let lines = reference.iter().map(|change| {
         let sides = [&change.a, &change.b].map(|side| side.as_deref());
         let (what, [a, b]) = match change.what {
+            "privacy.mac" => ("MAC addresses", sides),
+            "privacy.ip" => ("IP addresses", sides),
+            "privacy.drop" => ("columns to drop", sides),
             "privacy.keyCheck" => ("key check", sides),
             "privacy.rejectedLinesWithheld" => {
                 ("rejected lines", sides.map(|side| Some(rejected_lines(side))))

@@ -98,7 +98,7 @@ fn a_text_that_is_not_there_is_told_by_its_digest() {
     assert_eq!(serde_json::to_value(&change.a).expect("JSON"), side(false));
 
     let other =
-        edited(|b| configuration(b).recipe = ConfigurationFile { sha256: "1".to_owned(), text: None });
+        edited(|b| configuration(b).recipe = ConfigurationFile { sha256: Some("1".to_owned()), text: None });
     assert!(other.configuration.recipe.expect("it is another").is_another_file());
 
     let old = edited(|b| b.configuration = None);
@@ -189,8 +189,12 @@ fn other_identifiers_are_other_rows() {
     let privacy = from_lake.release.reference.iter().filter(|change| change.what.starts_with("privacy."));
     let privacy: Vec<_> =
         privacy.map(|change| (change.what, change.a.as_deref(), change.b.as_deref())).collect();
-    let expected =
-        [("privacy.keyCheck", None, Some("0011")), ("privacy.rejectedLinesWithheld", None, Some("true"))];
+    let expected = [
+        ("privacy.ip", None, Some("ipcrypt-pfx")),
+        ("privacy.drop", None, Some("[\"port\"]")),
+        ("privacy.keyCheck", None, Some("0011")),
+        ("privacy.rejectedLinesWithheld", None, Some("true")),
+    ];
     assert_eq!(privacy, expected);
 
     let mut another_key = b.clone();
