@@ -17,6 +17,9 @@ const VERSION_1_CONTENT_NAMES: &str = include_str!("../compat/manifest-v1-conten
 /// The same inputs, when the configuration was kept and the rows of a whole lake had got a digest.
 const VERSION_1_CONFIGURATION: &str = include_str!("../compat/manifest-v1-configuration.json");
 
+/// That of a release of the same lake, with pseudonyms.
+const VERSION_1_RELEASE: &str = include_str!("../compat/manifest-v1-release.json");
+
 /// The newest that is kept.
 const NEWEST: &str = VERSION_1_CONFIGURATION;
 
@@ -74,6 +77,44 @@ fn lakes_of_every_kept_manifest_hold_the_same_rows() {
         diff.stdout.lines().next().map(str::to_owned).expect("a line")
     });
     assert_eq!(headlines, [SAME, SAME, "same rows, other manifest", "no difference"]);
+}
+
+#[test]
+fn a_release_of_format_version_1_is_read_and_nothing_of_it_is_lost() {
+    let world = world_of(VERSION_1_RELEASE);
+    let text = world.about_lake("inspect").run().expect_code(0).stdout;
+    for told in
+        ["release   1.0.0, 2026-11-22, made by flowlake 0.1.0", "private   IoTMacAddress: hmac-sha256"]
+    {
+        assert!(text.contains(told), "{text}");
+    }
+    let kept: Value = serde_json::from_str(VERSION_1_RELEASE).expect("JSON");
+    let printed = world.about_lake("inspect").arg("--json").run().expect_code(0).stdout;
+    assert_eq!(serde_json::from_str::<Value>(&printed).expect("JSON"), kept);
+    let report = world.about_lake("verify").arg("--json").run().expect_code(1).stdout;
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    let differences = report["differences"].as_array().expect("a list");
+    assert!(differences.iter().all(|difference| difference["kind"] == "missing"), "{differences:?}");
+    // Rejected lines are withheld, and none is missed.
+    let listed =
+        [&kept["files"], &kept["release"]["documents"]].map(|list| list.as_array().expect("a list").len());
+    assert_eq!(differences.len(), listed[0] + listed[1] + 1, "and SHA256SUMS");
+    let newest = world_of(NEWEST);
+    let told = newest.about_lake("diff").arg(world.path("lake")).run().expect_code(1).stdout;
+    assert!(told.starts_with("they differ: release, privacy, catalogue, "), "{told}");
+    world.add_dump("hub.json", DumpText::of([Flow::new()]).bytes());
+    world.build().arg("--replace").run().expect_code(5);
+}
+
+#[test]
+fn todays_release_has_the_keys_of_the_one_that_is_kept() {
+    let mut kept = Vec::new();
+    keys(&serde_json::from_str(VERSION_1_RELEASE).expect("JSON"), "", &mut kept);
+    let mut today = Vec::new();
+    keys(&compat_release(), "", &mut today);
+    kept.sort_unstable();
+    today.sort_unstable();
+    assert_eq!(today, kept);
 }
 
 #[test]
@@ -171,4 +212,19 @@ fn compat_world() -> World {
     world.add_dump("hub.tar.gz", &pack::tar_gz("hub", hub.bytes()));
     world.add_dump("nobody.json", b"");
     world
+}
+
+/// The manifest of a release of that.
+fn compat_release() -> Value {
+    let world = compat_world();
+    let text = fs::read_to_string(world.catalogue_path()).expect("it is there");
+    world.set_catalogue(&text.replace("[limits]", "redistribution = true\n\n[limits]"));
+    world.built();
+    fs::write(world.path("key"), "0123456789abcdef").expect("it is written");
+    let release =
+        world.about_lake("release").args(["--version", "1.0.0", "--date", "2026-11-22", "--output"]);
+    let hidden = ["--mac", "hmac", "--ip", "drop", "--drop", "flowEndReason", "--key-file"];
+    release.arg(world.path("release")).args(hidden).arg(world.path("key")).run().expect_code(0);
+    let text = fs::read(world.path("release/manifest.json")).expect("a manifest");
+    serde_json::from_slice(&text).expect("JSON")
 }

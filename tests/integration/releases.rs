@@ -406,3 +406,113 @@ fn a_page_for_rebuilding_keeps_odd_configurations_as_they_are() {
     run(&world.path("work"), "sh", &["-c", &script(&page)]).expect_code(0);
     assert!(tree(&world.path("work/rebuilt")) == tree(&world.path("release")), "it has other bytes");
 }
+
+/// As far apart as two machines can be on one.
+#[test]
+fn two_builds_and_releases_far_apart_have_the_same_bytes() {
+    let world = world();
+    let elsewhere = World::new();
+    for name in ["hub.tar.gz", "lamp.tar.gz"] {
+        elsewhere.add_dump(name, &fs::read(world.dumps().join(name)).expect("it is there"));
+    }
+    fs::copy(world.catalogue_path(), elsewhere.path("other name.toml")).expect("it is copied");
+    release(&world, "1.0.0", "release").run().expect_code(0);
+    let script = "umask 077; cd deep/er
+        flowlake build --config '../../other name.toml' --input ../../dumps/. --output x/lake --jobs 5 --progress plain &&
+        flowlake release x/lake --version 1.0.0 --output y --jobs 7";
+    fs::create_dir_all(elsewhere.path("deep/er")).expect("a directory");
+    let path = Path::new(BINARY).parent().expect("a directory").display();
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).current_dir(elsewhere.root()).stdin(Stdio::null());
+    command.env("PATH", format!("{path}:{}", std::env::var("PATH").unwrap_or_default()));
+    for (name, value) in [
+        ("TZ", "Pacific/Kiritimati"),
+        ("LC_ALL", "tr_TR.UTF-8"),
+        ("LANG", "tr_TR.UTF-8"),
+        ("USER", "somebody"),
+    ] {
+        command.env(name, value);
+    }
+    let output = command.env("HOME", elsewhere.root()).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(tree(&elsewhere.path("deep/er/x/lake")) == tree(&world.path("lake")), "the lake has other bytes");
+    assert!(
+        tree(&elsewhere.path("deep/er/y")) == tree(&world.path("release")),
+        "the release has other bytes"
+    );
+}
+
+#[test]
+fn a_release_with_pseudonyms_is_rebuilt_with_its_key_and_its_catalogue() {
+    let world = world();
+    fs::write(world.path("key"), "0123456789abcdef\n").expect("it is written");
+    let hidden = ["--mac", "hmac", "--ip", "ipcrypt-pfx", "--drop", "flowEndReason", "--key-file"];
+    let outcome =
+        release(&world, "1.0.0", "release").args(hidden).arg(world.path("key")).run().expect_code(0);
+    assert_eq!(outcome.stderr, "");
+    let root = world.path("release");
+    Program::new(["verify"]).arg(&root).run().expect_code(0);
+    let manifest = manifest(&root);
+    let columns = manifest["schema"]["columns"].as_array().expect("a list");
+    assert!(columns.iter().all(|column| column["name"] != "flowEndReason"));
+    let files = tree(&root);
+    assert!(!files.contains_key("rejected/") && !files.contains_key("config/test-set.toml"));
+    let page = String::from_utf8(files["rebuild.md"].clone()).expect("text");
+    assert!(page.contains("--mac hmac --ip ipcrypt-pfx --drop flowEndReason --key-file \"$KEY\""), "{page}");
+
+    let rebuild = |options: &[&str]| {
+        let verify =
+            Program::new(["verify", "--rebuild-from"]).arg(world.dumps()).arg(&root).within(world.root());
+        verify.args(options).redact(world.root()).run()
+    };
+    let outcome = rebuild(&[]).expect_code(2);
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: [dir]/release does not hold its catalogue: it was withheld
+    hint: give --config with it; whoever made the release has it
+    ");
+    let config = ["--config", "catalogue.toml"];
+    let outcome = rebuild(&config).expect_code(2);
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: [dir]/release has pseudonyms
+    hint: give --key-file with the key they were made with
+    ");
+    fs::write(world.path("wrong"), "fedcba9876543210").expect("it is written");
+    let outcome = rebuild(&[&config[..], &["--key-file", "wrong"]].concat()).expect_code(2);
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: the key is not the one that the pseudonyms were made with
+    hint: give the right --key-file
+    ");
+    let outcome = rebuild(&[&config[..], &["--key-file", "key"]].concat()).expect_code(0);
+    assert!(outcome.stdout.ends_with("every file has the same bytes\n"), "{}", outcome.stdout);
+}
+
+#[test]
+fn what_cannot_be_hidden_is_refused_with_a_reason() {
+    let world = world();
+    fs::write(world.path("key"), "0123456789abcdef").expect("it is written");
+    fs::write(world.path("short"), "secret").expect("it is written");
+    let refuse = |options: &[&str]| {
+        let command = world.about_lake("release").args(["--version", "1.0.0", "--output", "release"]);
+        let outcome = command.args(options).within(world.root()).run().expect_code(2);
+        assert!(!world.path("release").exists());
+        outcome.stderr
+    };
+    insta::assert_snapshot!(refuse(&["--mac", "hmac"]), @r"
+    error: pseudonyms need a key
+    hint: give --key-file FILE; `head -c 32 /dev/urandom` makes a key
+    ");
+    insta::assert_snapshot!(refuse(&["--mac", "drop", "--key-file", "key"]), @r"
+    error: there is a key, but nothing that was asked for needs one
+    hint: leave out --key-file, or give --mac hmac, --ip hmac or --ip ipcrypt-pfx
+    ");
+    insta::assert_snapshot!(refuse(&["--mac", "hmac", "--key-file", "short"]), @r"
+    error: short is no key
+    caused by: the key has 6 bytes: it must have at least 16
+    hint: `head -c 32 /dev/urandom` makes one; keep it where the release does not go
+    ");
+    insta::assert_snapshot!(refuse(&["--drop", "portt"]), @r"
+    error: the lake has no column portt to leave out
+    hint: `flowlake inspect` lists the columns of the lake
+    ");
+    insta::assert_snapshot!(refuse(&["--drop", "flowStartMilliseconds"]), @"error: column flowStartMilliseconds cannot be left out: it says when a flow began, and so in which month it lies");
+}

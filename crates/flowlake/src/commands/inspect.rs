@@ -46,6 +46,20 @@ fn print(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
         bytes(totals.input_bytes)
     )?;
 
+    if let Some(digest) = &totals.content_digest {
+        writeln!(out, "  all rows  {digest}")?;
+    }
+    if let Some(release) = &manifest.release {
+        let date = release.date.as_ref().map(|date| format!(", {date}")).unwrap_or_default();
+        let tool = format!("{} {}", release.tool.name, release.tool.version);
+        writeln!(out, "  release   {}{date}, made by {tool}", release.version)?;
+        if !release.redistribution {
+            writeln!(out, "  release   not for redistribution")?;
+        }
+        for column in release.privacy.iter().flat_map(|privacy| &privacy.columns) {
+            writeln!(out, "  private   {}: {}", column.name, column.treatment.name())?;
+        }
+    }
     if let Some(selection) = &manifest.selection {
         let Selection { devices, classes, from, to } = selection;
         let lists = [("devices", devices), ("classes", classes)];
