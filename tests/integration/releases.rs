@@ -63,7 +63,7 @@ fn script(page: &str) -> String {
             None => {
                 fence = line
                     .strip_suffix("sh")
-                    .filter(|fence| fence.len() > 2 && fence.trim_matches('`').is_empty())
+                    .filter(|fence| fence.len() > 2 && fence.trim_matches('`').is_empty());
             }
             Some(end) if line == end => fence = None,
             Some(_) => script += &format!("{line}\n"),

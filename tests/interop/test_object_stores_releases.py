@@ -56,7 +56,8 @@ def test_a_release_in_a_store_is_that_on_disk(
     for line in sums:
         digest, path = line.split("  ", 1)
         body = store.get(f"{prefix}1.0.0/{path}")
-        assert body is not None and hashlib.sha256(body).hexdigest() == digest
+        assert body is not None
+        assert hashlib.sha256(body).hexdigest() == digest
     back = run(store, "release", store.url(prefix + "lake"), *VERSION, "--output", tmp_path / "back")
     assert back.code == 0, str(back)
     assert directory(tmp_path / "back") == released
@@ -125,4 +126,5 @@ def test_of_two_releases_at_once_one_wins(store: Store, corpus: Corpus, prefix: 
     assert local.code == 0, str(local)
     assert_holds(store, prefix, directory(tmp_path / "release"))
     manifest = store.get(prefix + "manifest.json")
-    assert manifest is not None and json.loads(manifest)["release"]["version"] == won
+    assert manifest is not None
+    assert json.loads(manifest)["release"]["version"] == won

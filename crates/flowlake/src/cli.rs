@@ -271,7 +271,7 @@ pub(crate) struct ReleaseArgs {
     #[arg(value_parser = LocationParser)]
     pub(crate) lake: Location,
 
-    /// Version of the release, as https://semver.org has them
+    /// Version of the release, by the rules of semver.org
     #[arg(long, value_name = "X.Y.Z")]
     pub(crate) version: Version,
 

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use flowlake_partition::manifest::{Column, ColumnType, Configuration, Manifest, Role, Totals, Treatment};
+use flowlake_partition::manifest::{Column, ColumnType, Configuration, Manifest, Role, Totals};
 use flowlake_partition::table::type_name;
 
 use crate::facts::Facts;
 use crate::licence::NOT_TO_BE_HANDED_ON;
+use crate::terms;
 
 /// The card.
 #[must_use]
@@ -43,10 +44,10 @@ fn head(card: &mut String, facts: &Facts<'_>) {
     let classes: BTreeSet<&str> = manifest.files.iter().map(|file| file.device_class.as_str()).collect();
     let first = manifest.files.iter().map(|file| file.min_flow_start.as_str()).min();
     let last = manifest.files.iter().map(|file| file.max_flow_start.as_str()).max();
-    let _ = write!(
+    let _ = writeln!(
         card,
         "A row is a network flow (IPFIX). {} rows of {} devices in {} classes{}; {} columns; {} Parquet files of {} bytes in \
-         {} months, partitioned by `month` (of the flow start, UTC) and `deviceClass`.\n",
+         {} months, partitioned by `month` (of the flow start, UTC) and `deviceClass`.",
         count(manifest.totals.rows),
         devices.len(),
         classes.len(),
@@ -95,15 +96,7 @@ fn made(card: &mut String, facts: &Facts<'_>) {
     let Some(privacy) = &release.privacy else { return };
     card.push_str("\n### Identifiers\n\n| column | what was done |\n| --- | --- |\n");
     for column in &privacy.columns {
-        let done = match column.treatment {
-            Treatment::Dropped => "left out",
-            Treatment::HmacSha256 => {
-                "each value is a keyed digest of what it was (HMAC-SHA-256, 16 bytes in hexadecimal)"
-            }
-            Treatment::IpcryptPfx => {
-                "each address is another one, and two of them share as long a prefix as they did (ipcrypt-pfx)"
-            }
-        };
+        let done = terms::what_was_done(column.treatment);
         let _ = writeln!(card, "| `{}` | {done} |", cell(&column.name));
     }
     if privacy.rejected_lines_withheld {

@@ -17,28 +17,29 @@ const MOST_FILES: usize = 1000;
 #[must_use]
 pub fn rebuild(facts: &Facts<'_>) -> String {
     let Facts { manifest, release, .. } = facts;
+    let (option, set, check) = match needs_key(release.privacy.as_ref()) {
+        true => (
+            " --key-file KEY",
+            ", `KEY` to the file with the key",
+            ": \"${KEY:?set it to the file with the key}\"\n",
+        ),
+        false => ("", "", ""),
+    };
+    let withheld = withheld(manifest);
     let mut page = String::new();
-    let flowlake = &manifest.tool.version;
     // Writing to a string cannot fail.
     let _ = writeln!(
         page,
         "# Rebuild {} {}\n\n\
-         This release was built by flowlake {flowlake} and released by flowlake {}. The same dumps, the same configuration and \
+         This release was built by flowlake {} and released by flowlake {}. The same dumps, the same configuration and \
          the same version give the same bytes, on any machine. A later version may encode the rows otherwise; the digest of \
          all rows is the same then, too.\n\n\
-         Shorter, with the release at hand: `flowlake verify RELEASE --rebuild-from DUMPS{}{}` does all of this.\n\n\
-         The blocks below are a shell script. Set `DUMPS` to the directory of the dumps{} and run them in an empty directory; \
-         a block that fails says what is not the same.\n\n\
-         ```sh\nset -eu\n: \"${{DUMPS:?set it to the directory of the dumps}}\"\n{}```",
-        manifest.dataset.title,
-        release.version,
-        release.tool.version,
-        needs_key(release.privacy.as_ref()).then_some(" --key-file KEY").unwrap_or_default(),
-        withheld(manifest),
-        needs_key(release.privacy.as_ref()).then_some(", `KEY` to the file with the key").unwrap_or_default(),
-        needs_key(release.privacy.as_ref())
-            .then_some(": \"${KEY:?set it to the file with the key}\"\n")
-            .unwrap_or_default(),
+         Shorter, with the release at hand: `flowlake verify RELEASE --rebuild-from DUMPS{option}{withheld}` does all of \
+         this.\n\n\
+         The blocks below are a shell script. Set `DUMPS` to the directory of the dumps{set} and run them in an empty \
+         directory; a block that fails says what is not the same.\n\n\
+         ```sh\nset -eu\n: \"${{DUMPS:?set it to the directory of the dumps}}\"\n{check}```",
+        manifest.dataset.title, release.version, manifest.tool.version, release.tool.version,
     );
     dumps(&mut page, manifest);
     configuration(&mut page, manifest);

@@ -133,22 +133,30 @@ pub(crate) fn column_description(facts: &Facts<'_>, column: &Column) -> String {
     }
     if let Some(treatment) = treatment(facts, column) {
         text.push(' ');
-        text.push_str(treatment);
+        text.push_str(&treatment);
     }
     text
 }
 
-fn treatment(facts: &Facts<'_>, column: &Column) -> Option<&'static str> {
+fn treatment(facts: &Facts<'_>, column: &Column) -> Option<String> {
     let columns = &facts.release.privacy.as_ref()?.columns;
     match columns.iter().find(|treated| treated.name == column.name)?.treatment {
         Treatment::Dropped => None,
-        Treatment::HmacSha256 => Some(
-            "Pseudonymised: each value is a keyed digest of what it was (HMAC-SHA-256, its first 16 bytes in hexadecimal).",
-        ),
-        Treatment::IpcryptPfx => Some(
-            "Pseudonymised: each address is another address of the same family, and two addresses share as long a prefix as \
-             they did (ipcrypt-pfx).",
-        ),
+        treatment => Some(format!("Pseudonymised: {}.", what_was_done(treatment))),
+    }
+}
+
+/// What was done to a column.
+pub(crate) fn what_was_done(treatment: Treatment) -> &'static str {
+    match treatment {
+        Treatment::Dropped => "left out",
+        Treatment::HmacSha256 => {
+            "each value is a keyed digest of what it was (HMAC-SHA-256, its first 16 bytes in hexadecimal)"
+        }
+        Treatment::IpcryptPfx => {
+            "each address is another address of the same family, and two addresses share as long a prefix as they did \
+             (ipcrypt-pfx)"
+        }
     }
 }
 
