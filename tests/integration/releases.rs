@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::support::{
     BINARY, DEVICE_MAC, DumpText, Flow, OTHER_MAC, Outcome, Program, ROUTER_MAC, World, catalogue, device,
-    pack, tree,
+    pack, tree, wait_for,
 };
 
 /// A lake of two devices, two months and a rejected line.
@@ -198,6 +198,17 @@ fn a_version_that_exists_is_never_overwritten() {
     release(&world, "1.0.0", "second").run().expect_code(5);
     release(&world, "1.0.0", "dumps").run().expect_code(4);
     release(&world, "1.0.0", "lake/release").run().expect_code(2);
+    // Inside another one it would be a stray for ever.
+    let outcome = release(&world, "1.0.0", "release/data/inner").run().expect_code(4);
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: [dir]/release/data/inner lies inside the lake at [dir]/release
+    hint: give an --output outside of it
+    ");
+    world.build_to("release/inner").run().expect_code(4);
+    // Whatever else is there, the release is there.
+    fs::create_dir(world.path("release/empty")).expect("a directory");
+    fs::write(world.path("release/.DS_Store"), "").expect("it is written");
+    release(&world, "1.0.0", "release").run().expect_code(5);
     world.expect_no_staging();
 }
 
@@ -242,12 +253,17 @@ fn what_is_missing_or_too_much_in_a_release_is_found() {
     fs::rename(root.join("SHA256SUMS"), world.path("SHA256SUMS")).expect("it moves");
     for options in [&[][..], &["--quick"]] {
         let found = check(options);
-        assert_eq!(found[0], "README.md: it is a document of the release");
-        assert_eq!(found[1], "SHA256SUMS: a release has the digests of its files in it");
-        assert_eq!(found[2], "notes.txt: the manifest does not list it");
+        assert_eq!(found[0], "README.md: missing: it is a document of the release");
+        assert_eq!(found[1], "SHA256SUMS: missing: a release has the digests of its files in it");
+        assert_eq!(found[2], "notes.txt: stray: the manifest does not list it");
         assert_eq!(found.len(), 4);
     }
     fs::remove_file(root.join("notes.txt")).expect("it goes");
+    // A name that would say something else on a terminal.
+    fs::write(root.join("data/a\nverified: 1 file\u{1b}[2J"), "").expect("it is written");
+    let found = check(&[]);
+    assert_eq!(found[2], "data/a\\nverified: 1 file\\u{1b}[2J: stray: the manifest does not list it");
+    fs::remove_file(root.join("data/a\nverified: 1 file\u{1b}[2J")).expect("it goes");
     fs::rename(world.path("README.md"), root.join("README.md")).expect("it moves");
     // A list that is right for other bytes is none.
     let sums = fs::read_to_string(world.path("SHA256SUMS")).expect("it is there");
@@ -283,14 +299,23 @@ fn a_lake_that_is_not_what_its_manifest_says_is_not_released() {
     let data = manifest(&world.path("lake"))["files"][0]["path"].as_str().expect("a path").to_owned();
     let path = world.path("lake").join(&data);
     flip(&path, 50);
-    let outcome = release(&world, "1.0.0", "release").run().expect_code(3);
+    let outcome = release(&world, "1.0.0", "release").run().expect_code(1);
     let [message, hint] = outcome.stderr.lines().collect::<Vec<_>>()[..] else {
         panic!("{}", outcome.stderr)
     };
-    let named = format!("error: [dir]/lake/{data} is not the file that the manifest lists: its SHA-256 is ");
+    let named = format!("error: [dir]/lake is not what its manifest says: {data}: SHA-256: expected ");
     assert!(message.starts_with(&named), "{message}");
-    assert_eq!(hint, "hint: `flowlake verify` tells what else differs from the manifest");
+    assert_eq!(hint, "hint: `flowlake verify` tells all that differs");
     flip(&path, 50);
+
+    // Files as listed, and a manifest that says something else of them.
+    let manifest_path = world.path("lake/manifest.json");
+    let text = fs::read_to_string(&manifest_path).expect("it is there");
+    fs::write(&manifest_path, text.replacen("\"name\": \"deviceName\"", "\"name\": \"device\"", 1))
+        .expect("it is written");
+    let outcome = release(&world, "1.0.0", "release").run().expect_code(1);
+    assert!(outcome.stderr.contains("is not what its manifest says"), "{}", outcome.stderr);
+    fs::write(&manifest_path, text).expect("it is written");
 
     fs::write(world.path("lake/data/stray"), "").expect("it is written");
     let outcome = release(&world, "1.0.0", "release").run().expect_code(1);
@@ -515,4 +540,119 @@ fn what_cannot_be_hidden_is_refused_with_a_reason() {
     hint: `flowlake inspect` lists the columns of the lake
     ");
     insta::assert_snapshot!(refuse(&["--drop", "flowStartMilliseconds"]), @"error: column flowStartMilliseconds cannot be left out: it says when a flow began, and so in which month it lies");
+}
+
+/// A title is a text like any other, and no place for commands.
+#[test]
+fn what_a_catalogue_says_ends_no_block_and_begins_none() {
+    let world = world();
+    let text = fs::read_to_string(world.catalogue_path()).expect("it is there");
+    let title = "title = \"A\\n\\n```sh\\ntouch INJECTED\\n```\\n\"\ndescription = \"```\\n# No heading\"";
+    let text =
+        text.replace("title = \"Flows of a test\"", title).replace("CC0-1.0", "one\\n## two\\n```\\nthree");
+    world.set_catalogue(&text);
+    world.build().arg("--replace").run().expect_code(0);
+    release(&world, "1.0.0", "release").run().expect_code(0);
+    let page = fs::read_to_string(world.path("release/rebuild.md")).expect("a page");
+    fs::create_dir(world.path("work")).expect("a directory");
+    run(&world.path("work"), "sh", &["-c", &script(&page)]).expect_code(0);
+    assert!(!world.path("work/INJECTED").exists());
+    let card = fs::read_to_string(world.path("release/README.md")).expect("a card");
+    assert!(
+        card.starts_with("# A ```sh touch INJECTED ```, version 1.0.0\n\n> ```\n> # No heading\n\n"),
+        "{card}"
+    );
+    assert!(card.contains("\n````text\none\n## two\n```\nthree\n````\n"), "{card}");
+}
+
+#[test]
+fn a_release_without_rows_is_rebuilt_like_any_other() {
+    let world = world();
+    world.build().args(["--from", "2030-01", "--replace"]).run().expect_code(0);
+    release(&world, "1.0.0", "release").run().expect_code(0);
+    let page = fs::read_to_string(world.path("release/rebuild.md")).expect("a page");
+    fs::create_dir(world.path("work")).expect("a directory");
+    run(&world.path("work"), "sh", &["-c", &script(&page)]).expect_code(0);
+    assert!(tree(&world.path("work/rebuilt")) == tree(&world.path("release")), "it has other bytes");
+}
+
+/// Another version may encode rows otherwise; the licence it may not change.
+#[test]
+fn another_version_excuses_no_other_licence() {
+    let world = world();
+    release(&world, "1.0.0", "release").run().expect_code(0);
+    let root = world.path("release");
+    let mut manifest = manifest(&root);
+    manifest["release"]["tool"]["version"] = "0.0.9".into();
+    let change = |manifest: &mut Value, path: &str| {
+        fs::write(root.join(path), "forged\n").expect("it is written");
+        let documents = manifest["release"]["documents"].as_array_mut().expect("a list");
+        let entry = documents.iter_mut().find(|entry| entry["path"] == path).expect("it is listed");
+        entry["bytes"] = 7.into();
+        let sum = run(&root, "sha256sum", &[path]).stdout;
+        entry["sha256"] = sum.split(' ').next().expect("a digest").into();
+    };
+    let finish = |manifest: &Value| {
+        fs::write(root.join("manifest.json"), manifest.to_string()).expect("it is written");
+        let script = "find . -type f ! -name SHA256SUMS -printf '%P\\n' | LC_ALL=C sort | xargs sha256sum > ../x; mv ../x SHA256SUMS";
+        run(&root, "sh", &["-c", script]).expect_code(0);
+        Program::new(["verify"]).arg(&root).run().expect_code(0);
+        Program::new(["verify", "--rebuild-from"]).arg(world.dumps()).arg(&root).run()
+    };
+    change(&mut manifest, "README.md");
+    let told = finish(&manifest).expect_code(0).stdout;
+    assert!(told.ends_with("README.md: not as this version of flowlake writes it\n"), "{told}");
+    change(&mut manifest, "LICENSE");
+    finish(&manifest).expect_code(1);
+}
+
+#[test]
+fn addresses_are_hidden_wherever_they_are_and_told_where_they_stay() {
+    let world = world();
+    let text = fs::read_to_string(world.catalogue_path()).expect("it is there");
+    let text = text.replace("Nobody: Nothing.", "Nobody at 192.0.2.77: Nothing.");
+    world.set_catalogue(&text);
+    world.build().args(["--recipe", "encoded", "--replace"]).run().expect_code(0);
+    let outcome =
+        release(&world, "1.0.0", "release").args(["--mac", "drop", "--ip", "drop"]).run().expect_code(0);
+    insta::assert_snapshot!(outcome.stderr, @"warning: 192.0.2.77 is in CITATION.cff, README.md, croissant.json, datapackage.json, and so in manifest.json: a text of the catalogue or of the recipe names it");
+    for (path, bytes) in tree(&world.path("release")) {
+        let text = String::from_utf8_lossy(&bytes).to_lowercase();
+        for mac in [DEVICE_MAC, OTHER_MAC, ROUTER_MAC] {
+            assert!(!text.contains(mac), "{mac} in {path}");
+        }
+    }
+    let outcome = release(&world, "1.0.0", "ip").args(["--ip", "drop"]).run().expect_code(0);
+    assert!(
+        outcome.stderr.contains("those of the devices in the catalogue stay as they are"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn what_is_rebuilt_is_nobody_elses_to_read() {
+    let world = world();
+    let scratch = world.path("scratch");
+    fs::create_dir(&scratch).expect("a directory");
+    // One that died has left its lake there.
+    fs::create_dir(scratch.join(".flowlake-rebuild.flowlake-staging-1")).expect("a directory");
+    let mut command =
+        Program::new(["verify", "--rebuild-from"]).arg(world.dumps()).arg(world.path("lake")).command();
+    let mut child =
+        command.env("TMPDIR", &scratch).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+    let mut modes = Vec::new();
+    wait_for(&mut child, || {
+        for entry in fs::read_dir(&scratch).expect("a directory").flatten() {
+            if let Ok(metadata) = entry.metadata()
+                && fs::read_dir(entry.path()).is_ok_and(|mut entries| entries.next().is_some())
+            {
+                modes.push(std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777);
+            }
+        }
+        false
+    });
+    assert!(child.wait().expect("it ends").success());
+    assert!(!modes.is_empty() && modes.iter().all(|mode| *mode == 0o700), "{modes:?}");
+    assert_eq!(fs::read_dir(&scratch).expect("a directory").count(), 0);
 }

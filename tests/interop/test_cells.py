@@ -251,7 +251,12 @@ def test_the_totals_are_the_sums(lake: Lake):
         "files": len(files),
         "rows": sum(result.kept for result in lake.expected.values()),
         "bytes": sum(file["bytes"] for file in files),
+        "contentDigest": hashlib.sha256("".join(map(digest_line, files)).encode()).hexdigest(),
     }
+
+
+def digest_line(file: dict[str, Any]) -> str:
+    return f"{file['contentDigest']} {file['month']} {file['deviceClass']} {file['deviceName']}\n"
 
 
 def test_the_evidence_for_dropped_columns_is_that_of_the_dumps(lake: Lake):

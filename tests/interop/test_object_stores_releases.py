@@ -77,6 +77,27 @@ def test_a_version_in_a_store_is_never_overwritten(
     assert_holds(store, prefix, released)
 
 
+def test_a_release_in_a_lake_is_refused(store: Store, corpus: Corpus, prefix: str):
+    store.put_directory(corpus.lake(SELECTION), prefix)
+    lake = store.url(prefix)
+    made = run(store, "release", lake, *VERSION, "--output", lake.rstrip("/") + "/release")
+    assert made.code == 2, str(made)
+    assert "lies inside the lake" in made.error()
+    assert set(store.objects(prefix)) == corpus.names[SELECTION]
+
+
+def test_what_a_killed_build_has_in_a_store_for_a_moment_is_no_part_of_a_release(
+    store: Store, corpus: Corpus, prefix: str
+):
+    made = run(store, "release", corpus.lake(SELECTION), *VERSION, "--output", store.url(prefix))
+    assert made.code == 0, str(made)
+    store.put(prefix + ".flowlake-commit-claim-1-2-3-4", b"claim\n")
+    store.put(prefix + "notes.txt", b"mine")
+    verified = run(store, "verify", store.url(prefix), "--json")
+    assert verified.code == 1, str(verified)
+    assert [found["path"] for found in json.loads(verified.stdout)["differences"]] == ["notes.txt"]
+
+
 def test_a_file_of_somebody_else_is_left_alone(store: Store, corpus: Corpus, prefix: str):
     store.put(prefix + "README.md", b"mine")
     made = run(store, "release", corpus.lake(SELECTION), *VERSION, "--output", store.url(prefix))

@@ -113,6 +113,7 @@ impl From<PublishError> for Failure {
             PublishError::TargetHoldsLake { .. } => Some("give --replace to replace it, or another --output"),
             PublishError::TargetNotEmpty { .. } => Some("give an --output that is empty or does not exist"),
             PublishError::CommitConflict { .. } => Some("look at what is there; --replace builds over it"),
+            PublishError::InsideLake { .. } => Some("give an --output outside of it"),
             PublishError::TargetIsMountPoint { .. } => Some("give a directory below it as --output"),
             PublishError::Vanished { .. } => Some("run again when no other build uses this --output"),
             PublishError::Unclear { .. } => Some("look with `flowlake inspect`; to run again give --replace"),

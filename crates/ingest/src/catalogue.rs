@@ -189,6 +189,9 @@ impl Catalogue {
         let dataset_at = parsed.dataset.span().start;
         let dataset = parsed.dataset.into_inner();
         check_slug(&dataset.name, "dataset name").map_err(|message| at(dataset_at, message))?;
+        if dataset.title.trim().is_empty() {
+            return Err(at(dataset_at, "the title of the data set is empty".to_owned()));
+        }
         let limits = match parsed.limits {
             Some(limits) => {
                 let offset = limits.span().start;

@@ -5,6 +5,7 @@
 
 pub mod directory;
 pub mod objects;
+mod scratch;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use crate::manifest::{Manifest, Release};
 
 pub use self::directory::Staging;
 pub use self::objects::ObjectStaging;
+pub use self::scratch::Scratch;
 
 /// What may be at the target of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,14 @@ pub enum PublishError {
     TargetIsMountPoint {
         /// The target.
         path: PathBuf,
+    },
+    /// The target lies in a lake, which would hold something that it does not list.
+    #[error("{} lies inside the lake at {}", path.display(), lake.display())]
+    InsideLake {
+        /// The target.
+        path: PathBuf,
+        /// The lake.
+        lake: PathBuf,
     },
     /// The target has no name of its own, like `/`.
     #[error("{} cannot be the place of a lake: it has no name", path.display())]

@@ -22,8 +22,9 @@ use sha2::{Digest, Sha256};
 
 use crate::digest::hex;
 use crate::layout::DATA_DIRECTORY;
-use crate::manifest::Manifest;
+use crate::manifest::{MANIFEST_FILE, Manifest};
 use crate::profile::TableProfile;
+use crate::publish::objects::TRANSIENT;
 use crate::read::{ReadError, read_manifest_and_text};
 
 /// How thoroughly to check.
@@ -236,8 +237,13 @@ fn check_strays(
             EntryKind::File | EntryKind::Other => files.contains_key(&entry.path),
             _ => false,
         };
-        if !expected {
+        // What a build or release has in a store for a moment, and leaves there if it is killed, is no part of any lake.
+        let of_the_moment = matches!(lake, LakeStore::Objects(_)) && entry.path.starts_with(TRANSIENT);
+        if !expected && !of_the_moment {
             report.add(&entry.path, DifferenceKind::Stray, "the manifest does not list it");
+        }
+        if entry.path == MANIFEST_FILE && entry.kind != EntryKind::File {
+            report.add(MANIFEST_FILE, DifferenceKind::NotAFile, "it should be the manifest itself");
         }
         entries.insert(entry.path.clone(), entry);
     }

@@ -8,7 +8,7 @@ use flowlake_partition::table::type_name;
 
 use crate::facts::Facts;
 use crate::licence::NOT_TO_BE_HANDED_ON;
-use crate::terms;
+use crate::terms::{self, line};
 
 /// The card.
 #[must_use]
@@ -37,7 +37,11 @@ fn head(card: &mut String, facts: &Facts<'_>) {
         let _ = write!(card, "> **{NOT_TO_BE_HANDED_ON}**\n\n");
     }
     if let Some(description) = facts.description {
-        let _ = write!(card, "{}\n\n", description.trim());
+        // As a quotation it cannot become headings or swallow what follows.
+        for text in description.trim().lines() {
+            let _ = writeln!(card, "> {}", text.trim_end());
+        }
+        card.push('\n');
     }
     let months: BTreeSet<&str> = manifest.files.iter().map(|file| file.month.as_str()).collect();
     let devices: BTreeSet<&str> = manifest.files.iter().map(|file| file.device_name.as_str()).collect();
@@ -46,19 +50,19 @@ fn head(card: &mut String, facts: &Facts<'_>) {
     let last = manifest.files.iter().map(|file| file.max_flow_start.as_str()).max();
     let _ = writeln!(
         card,
-        "A row is a network flow (IPFIX). {} rows of {} devices in {} classes{}; {} columns; {} Parquet files of {} bytes in \
-         {} months, partitioned by `month` (of the flow start, UTC) and `deviceClass`.",
+        "A row is a network flow (IPFIX). {} rows of {} in {}{}; {} columns; {} Parquet files of {} bytes in \
+         {}, partitioned by `month` (of the flow start, UTC) and `deviceClass`.",
         count(manifest.totals.rows),
-        devices.len(),
-        classes.len(),
+        counted(devices.len(), "device", "devices"),
+        counted(classes.len(), "class", "classes"),
         match (first, last) {
-            (Some(first), Some(last)) => format!(", begun from {first} to {last}"),
+            (Some(first), Some(last)) => format!(", which began between {first} and {last}"),
             _ => String::new(),
         },
         manifest.schema.columns.len() + manifest.schema.partition_by.len(),
         count(manifest.totals.files),
         count(manifest.totals.bytes),
-        months.len(),
+        counted(months.len(), "month", "months"),
     );
 }
 
@@ -271,7 +275,7 @@ fn devices(card: &mut String, facts: &Facts<'_>) {
             source.device,
             cell(title.map_or("", |device| device.title)),
             source.device_class,
-            cell(&source.dump),
+            code(&source.dump),
             count(source.read),
             count(removed),
             count(source.rejected),
@@ -323,14 +327,17 @@ fn check(card: &mut String, facts: &Facts<'_>) {
 fn licence(card: &mut String, facts: &Facts<'_>) {
     let Facts { manifest, release, .. } = facts;
     let dataset = &manifest.dataset;
-    let _ = write!(card, "\n## Licence\n\n{}\n", dataset.licence.trim());
-    if let Some(url) = facts.licence_url {
+    let _ = write!(card, "\n## Licence\n\n{}\n", paragraph(&dataset.licence));
+    if let Some(url) = facts.licence_url.and_then(terms::web_address) {
         let _ = write!(card, "\nIts text: <{url}>\n");
     }
     if !release.redistribution {
         let _ = write!(card, "\n{NOT_TO_BE_HANDED_ON}\n");
     }
-    let _ = write!(card, "\n## Citation\n\n{}\n\n<{}>\n", dataset.citation.trim(), line(&dataset.url));
+    let _ = write!(card, "\n## Citation\n\n{}\n", paragraph(&dataset.citation));
+    if let Some(url) = terms::web_address(&dataset.url) {
+        let _ = write!(card, "\n<{url}>\n");
+    }
     let date = release.date.as_ref().map(|date| format!(", {date}")).unwrap_or_default();
     let _ = write!(card, "\nThis release: {}, version {}{date}.\n", line(&dataset.title), release.version);
 }
@@ -353,9 +360,19 @@ fn cell(text: &str) -> String {
     line(text).replace('\\', "\\\\").replace('|', "\\|")
 }
 
-/// Text in one line.
-fn line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// A text of somebody else's: as it is, if it has several lines.
+fn paragraph(text: &str) -> String {
+    if text.trim().lines().count() > 1 { terms::block(text) } else { line(text) }
+}
+
+/// A name for a cell of a table, as code.
+fn code(name: &str) -> String {
+    format!("`{}`", cell(name).replace('`', "'"))
+}
+
+/// `2 devices`, `1 device`.
+fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// `1234567` as `1,234,567`.

@@ -1,13 +1,14 @@
 //! `LICENSE`: what may be done with a release.
 
 use crate::facts::Facts;
+use crate::terms::{line, web_address};
 
 /// The text of the catalogue about the licence, where its whole text is, and whether the release may be handed on.
 #[must_use]
 pub fn licence(facts: &Facts<'_>) -> String {
     let dataset = &facts.manifest.dataset;
-    let mut text = format!("{}\n\n{}\n", dataset.title, dataset.licence);
-    if let Some(url) = facts.licence_url {
+    let mut text = format!("{}\n\n{}\n", line(&dataset.title), dataset.licence.trim_end());
+    if let Some(url) = facts.licence_url.and_then(web_address) {
         text.push_str(&format!("\nThe text of the licence: {url}\n"));
     }
     if !facts.release.redistribution {

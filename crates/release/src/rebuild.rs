@@ -9,6 +9,7 @@ use std::fmt::Write;
 use flowlake_partition::manifest::{Configuration, ConfigurationFile, Manifest, Privacy, Treatment};
 
 use crate::facts::Facts;
+use crate::terms::line;
 
 /// More data files are not listed: their digests are in `SHA256SUMS`, and the digest of all rows is here.
 const MOST_FILES: usize = 1000;
@@ -39,7 +40,10 @@ pub fn rebuild(facts: &Facts<'_>) -> String {
          The blocks below are a shell script. Set `DUMPS` to the directory of the dumps{set} and run them in an empty \
          directory; a block that fails says what is not the same.\n\n\
          ```sh\nset -eu\n: \"${{DUMPS:?set it to the directory of the dumps}}\"\n{check}```",
-        manifest.dataset.title, release.version, manifest.tool.version, release.tool.version,
+        line(&manifest.dataset.title),
+        line(&release.version),
+        line(&manifest.tool.version),
+        line(&release.tool.version),
     );
     dumps(&mut page, manifest);
     configuration(&mut page, manifest);
@@ -81,13 +85,19 @@ fn sum_line(sha256: &str, name: &str) -> String {
 
 fn configuration(page: &mut String, manifest: &Manifest) {
     let Some(configuration) = &manifest.configuration else { return };
-    let dataset = &manifest.dataset.name;
+    let (dataset, recipe) = (&manifest.dataset.name, &manifest.recipe.name);
     let _ = write!(
         page,
         "\n## 2. The configuration\n\n\
-         The catalogue of devices and the recipe, as they were. In the release they are `config/{dataset}.toml` and \
-         `config/recipes/{}.toml`.\n",
-        manifest.recipe.name
+         The catalogue of devices and the recipe, as they were.{}\n",
+        match (&configuration.catalogue.text, &configuration.recipe.text) {
+            (Some(_), Some(_)) => format!(
+                " In the release they are `config/{dataset}.toml` and `config/recipes/{recipe}.toml`."
+            ),
+            (Some(_), None) => format!(" In the release the first is `config/{dataset}.toml`."),
+            (None, Some(_)) => format!(" In the release the second is `config/recipes/{recipe}.toml`."),
+            (None, None) => String::new(),
+        }
     );
     for (what, name, file) in [
         ("catalogue", "catalogue.toml", &configuration.catalogue),
@@ -167,7 +177,7 @@ fn build(page: &mut String, facts: &Facts<'_>) {
         "\n## 3. Build and release\n\n\
          With flowlake {}: `flowlake --version` says which one is there.\n\n\
          ```sh\n{build} --output lake\n{command} --output rebuilt\n```\n",
-        manifest.tool.version,
+        line(&manifest.tool.version),
     );
 }
 
@@ -207,7 +217,7 @@ fn compare(page: &mut String, manifest: &Manifest) {
          The same rows, in whatever encoding:\n\n\
          ```sh\ngrep -q '\"contentDigest\": \"{digest}\"' rebuilt/manifest.json\n```\n"
     );
-    if manifest.files.len() <= MOST_FILES {
+    if (1..=MOST_FILES).contains(&manifest.files.len()) {
         page.push_str("\nThe same data files, byte for byte:\n\n```sh\ncat > data.sha256 <<'END-OF-DATA'\n");
         for file in &manifest.files {
             let _ = writeln!(page, "{}  {}", file.sha256, file.path);

@@ -160,6 +160,18 @@ pub(crate) fn what_was_done(treatment: Treatment) -> &'static str {
     }
 }
 
+/// Text in one line.
+pub(crate) fn line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Text of somebody else's as it is, and nothing that Markdown could take for more.
+pub(crate) fn block(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}text\n{}\n{fence}", text.trim_end())
+}
+
 /// The text with an end, so that another sentence can follow.
 fn sentence(text: &str) -> String {
     let text = text.trim();

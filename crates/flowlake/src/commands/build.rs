@@ -122,13 +122,7 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
     }
 
     let publication = Publication::begin(request.output, request.mode)?;
-    if !publication.decides_races() {
-        warn(&format!(
-            "{} does not honour conditional writes: of two builds that publish there at the same time the store would keep \
-             the last one; flowlake guards against its own kind only, see docs/object-stores.md",
-            request.output.name("")
-        ));
-    }
+    warn_of_races(&publication, request.output);
     let built = run_plan(request, &plan, &columns, table, &publication, memory, interrupted);
     let (manifest, progress) = match built {
         Ok(built) => built,
@@ -237,6 +231,17 @@ impl Summary {
         }
         writeln!(io::stdout().lock(), "{}", table::table(&["lake", lake], 1, rows))?;
         Ok(())
+    }
+}
+
+/// Says so where a store leaves it to us who of two wins.
+pub(crate) fn warn_of_races(publication: &Publication, output: &LakeStore) {
+    if !publication.decides_races() {
+        warn(&format!(
+            "{} does not honour conditional writes: of two builds that publish there at the same time the store would keep \
+             the last one; flowlake guards against its own kind only, see docs/object-stores.md",
+            output.name("")
+        ));
     }
 }
 

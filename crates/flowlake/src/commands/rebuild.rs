@@ -3,7 +3,7 @@
 
 use flowlake_partition::diff::{Diff, Verdict, diff};
 use flowlake_partition::manifest::Manifest;
-use flowlake_partition::publish::PublishMode;
+use flowlake_partition::publish::{PublishMode, Scratch};
 use flowlake_partition::read::read_manifest;
 use flowlake_release::privacy::{Key, PrivacyOptions};
 use flowlake_store::{LakeStore, Location};
@@ -60,8 +60,9 @@ pub(crate) fn rebuild(request: &Request<'_>) -> Result<Rebuilt, Failure> {
         .map(|time| time.as_ref().map(|time| time.parse::<Instant>().map_err(|_| contradicts())).transpose());
     keep_starts(&mut recipe, from?, to?);
 
-    let scratch = tempfile::tempdir().map_err(|error| Failure::new(Exit::Output, error))?;
-    let [built, released] = ["lake", "release"].map(|name| LakeStore::Directory(scratch.path().join(name)));
+    let scratch = Scratch::create("flowlake-rebuild")
+        .map_err(|error| Failure::from(error).hint("TMPDIR names another directory for temporary files"))?;
+    let [built, released] = ["lake", "release"].map(|name| LakeStore::Directory(scratch.root().join(name)));
     build::build(&build::Request {
         catalogue: &catalogue,
         recipe: &recipe,
@@ -73,6 +74,11 @@ pub(crate) fn rebuild(request: &Request<'_>) -> Result<Rebuilt, Failure> {
         mode: PublishMode::Fresh,
         strict: false,
         progress: *progress,
+    })
+    .map_err(|failure| Failure {
+        // What a build is told with `--input` is told here otherwise.
+        hint: failure.hint.map(|hint| hint.replace("--input", "--rebuild-from")),
+        ..failure
     })?;
     let rebuilt = match &manifest.release {
         None => read_manifest(&built)?,
@@ -91,7 +97,7 @@ pub(crate) fn rebuild(request: &Request<'_>) -> Result<Rebuilt, Failure> {
     let is_the_same = match diff.verdict {
         Verdict::Same => true,
         // Another version may encode the same rows otherwise; this one may not.
-        Verdict::SameRows => made_by(&manifest) != made_by(&rebuilt),
+        Verdict::SameRows => made_by(&manifest) != made_by(&rebuilt) && !has_other_words(&diff),
         Verdict::Different => false,
     };
     Ok(Rebuilt { diff, is_the_same })
@@ -119,6 +125,12 @@ fn privacy(manifest: &Manifest, name: &str, key: Option<&Key>) -> Result<Privacy
             options.ok_or_else(|| configuration::contradiction(name, "addresses that are hidden"))
         }
     }
+}
+
+/// Whether the documents differ that no version of the program writes otherwise: the licence and the configuration.
+fn has_other_words(diff: &Diff) -> bool {
+    let mut documents = diff.release.documents.iter();
+    documents.any(|document| document.path == "LICENSE" || document.path.starts_with("config/"))
 }
 
 /// Versions of the programs that made it.

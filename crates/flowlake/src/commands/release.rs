@@ -1,6 +1,7 @@
 //! `flowlake release`: a lake, frozen under a version.
 
-use std::io::{self, Write};
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -17,12 +18,15 @@ use flowlake_release::privacy::{
 use flowlake_release::{DeviceFacts, DocumentFile, Facts, documents};
 use flowlake_store::{LakeStore, Location};
 
-use super::build::{interruption, warn};
+use super::build::{interruption, warn, warn_of_races};
 use crate::cli::{IpOption, MacOption, ReleaseArgs, threads};
 use crate::configuration;
 use crate::exit::{Exit, Failure};
 use crate::places::open;
 use crate::table;
+
+/// Bytes of a file with a key at most: what is longer was not made to be one.
+const MAX_KEY_BYTES: u64 = 64 << 10;
 
 /// What a release is to be.
 pub(crate) struct Request<'a> {
@@ -49,6 +53,12 @@ pub(crate) fn run(args: &ReleaseArgs) -> Result<Exit, Failure> {
     }
     if let (LakeStore::Directory(lake), LakeStore::Directory(output)) = (&lake, &output) {
         super::export::refuse_inside_lake(lake, output)?;
+    }
+    if args.output.to_string().starts_with(&format!("{}/", args.lake))
+        && matches!(lake, LakeStore::Objects(_))
+    {
+        let message = format!("{} lies inside the lake", args.output);
+        return Err(Failure::message(Exit::Usage, message).hint("give an --output outside of it"));
     }
     // Its name becomes a path.
     configuration::recipe(&manifest, &name)?;
@@ -90,6 +100,7 @@ pub(crate) fn release(request: Request<'_>) -> Result<Manifest, Failure> {
     }
     check(lake, jobs)?;
     let publication = Publication::begin(output, PublishMode::Fresh).map_err(refused)?;
+    warn_of_races(&publication, output);
     let (manifest, privacy) = match &plan {
         None => {
             copy(lake, &manifest, &publication, jobs, interrupted)?;
@@ -112,7 +123,7 @@ pub(crate) fn release(request: Request<'_>) -> Result<Manifest, Failure> {
     if interrupted.load(Ordering::Relaxed) {
         return Err(Failure::interrupted());
     }
-    publish(manifest, release, catalogue, publication)
+    publish(manifest, release, catalogue, plan.as_ref(), publication)
 }
 
 /// What was asked to be hidden.
@@ -136,7 +147,13 @@ fn privacy(args: &ReleaseArgs) -> Result<PrivacyOptions, Failure> {
 
 /// The key in a file.
 pub(crate) fn read_key(path: &Path) -> Result<Key, Failure> {
-    let bytes = fs_err::read(path).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let file = fs_err::File::open(path).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_KEY_BYTES + 1).read_to_end(&mut bytes).map_err(|error| Failure::new(Exit::Usage, error))?;
+    if bytes.len() as u64 > MAX_KEY_BYTES {
+        let message = format!("{} is no key: it has more than {MAX_KEY_BYTES} bytes", path.display());
+        return Err(Failure::message(Exit::Usage, message));
+    }
     Key::from_file_bytes(&bytes).map_err(|error| {
         let failure = Failure::new(
             Exit::Usage,
@@ -146,9 +163,10 @@ pub(crate) fn read_key(path: &Path) -> Result<Key, Failure> {
     })
 }
 
-/// A release is for years: what is not as its manifest says does not become one. Bytes are looked at when they are copied.
+/// A release is for years: what is not as its manifest says, to the last row, does not become one. Bytes are looked at once more
+/// when they are copied.
 fn check(lake: &LakeStore, jobs: usize) -> Result<(), Failure> {
-    let report = verify(lake, VerifyOptions { quick: true, jobs })?;
+    let report = verify(lake, VerifyOptions { quick: false, jobs })?;
     let Some(first) = report.differences.first() else { return Ok(()) };
     let message = format!(
         "{} is not what its manifest says: {}: {}{}",
@@ -168,6 +186,7 @@ fn publish(
     mut manifest: Manifest,
     release: Release,
     catalogue: &Catalogue,
+    plan: Option<&PrivacyPlan>,
     mut publication: Publication,
 ) -> Result<Manifest, Failure> {
     let defect = |error: serde_json::Error| Failure::new(Exit::Defect, error);
@@ -191,6 +210,9 @@ fn publish(
         devices: &devices,
     })
     .map_err(defect)?;
+    if let Some(plan) = plan {
+        warn_of_addresses(plan, &files);
+    }
     let entries = files.iter().map(DocumentFile::entry).collect();
     manifest.release = Some(Release { documents: entries, ..release });
     let digest = manifest.sha256().map_err(defect)?;
@@ -205,10 +227,28 @@ fn publish(
     Ok(manifest)
 }
 
+/// What was asked to be hidden may stand in what somebody wrote about the data.
+fn warn_of_addresses(plan: &PrivacyPlan, documents: &[DocumentFile]) {
+    let mut found: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for document in documents {
+        for address in plan.addresses_in(&String::from_utf8_lossy(&document.bytes)) {
+            found.entry(address).or_default().push(&document.path);
+        }
+    }
+    for (address, documents) in found {
+        warn(&format!(
+            "{address} is in {}, and so in manifest.json: a text of the catalogue or of the recipe names it",
+            documents.join(", ")
+        ));
+    }
+}
+
 /// A version that is there stays as it is, and so does anything else.
 fn refused(error: PublishError) -> Failure {
     match error {
-        PublishError::TargetHoldsLake { .. } | PublishError::TargetHoldsRelease { .. } => {
+        PublishError::TargetHoldsLake { .. }
+        | PublishError::TargetHoldsRelease { .. }
+        | PublishError::CommitConflict { .. } => {
             Failure::new(Exit::Conflict, error).hint("what is there is left alone; give another --output")
         }
         _ => error.into(),

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use flowlake_partition::diff::{Diff, Verdict};
-use flowlake_partition::verify::{VerifyOptions, VerifyReport, verify};
+use flowlake_partition::verify::{DifferenceKind, VerifyOptions, VerifyReport, verify};
 use flowlake_store::Location;
 use serde::Serialize;
 
@@ -59,10 +59,16 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
 fn print_rebuilt(out: &mut impl Write, rebuilt: &Rebuilt, dumps: &Location) -> io::Result<()> {
     match (rebuilt.diff.verdict, rebuilt.is_the_same) {
         (Verdict::Same, _) => writeln!(out, "rebuilt from {dumps}: every file has the same bytes"),
-        (_, true) => writeln!(
-            out,
-            "rebuilt from {dumps}: the same rows; another version of flowlake made them, so files may have other bytes"
-        ),
+        (_, true) => {
+            writeln!(
+                out,
+                "rebuilt from {dumps}: the same rows; another version of flowlake made them, so files may have other bytes"
+            )?;
+            for document in &rebuilt.diff.release.documents {
+                writeln!(out, "{}: not as this version of flowlake writes it", document.path)?;
+            }
+            Ok(())
+        }
         (_, false) => {
             writeln!(
                 out,
@@ -76,7 +82,18 @@ fn print_rebuilt(out: &mut impl Write, rebuilt: &Rebuilt, dumps: &Location) -> i
 /// The report for people.
 pub(crate) fn print(out: &mut impl Write, report: &VerifyReport, quick: bool) -> io::Result<()> {
     for difference in &report.differences {
-        writeln!(out, "{}: {}", difference.path, difference.detail)?;
+        let what = match difference.kind {
+            DifferenceKind::Missing => "missing: ",
+            DifferenceKind::Stray => "stray: ",
+            DifferenceKind::NotAFile => "no regular file: ",
+            _ => "",
+        };
+        // Names in a place that somebody else filled could hold what a terminal obeys.
+        let path = difference.path.chars().map(|c| match c.is_control() {
+            true => c.escape_default().to_string(),
+            false => c.to_string(),
+        });
+        writeln!(out, "{}: {what}{}", path.collect::<String>(), difference.detail)?;
     }
     let (files, bytes) = (table::count(report.files_checked), table::bytes(report.bytes_checked));
     let checked = if quick {
@@ -93,6 +110,7 @@ pub(crate) fn print(out: &mut impl Write, report: &VerifyReport, quick: bool) ->
     if report.is_clean() {
         writeln!(out, "verified: {checked}")
     } else {
-        writeln!(out, "{} differences: {checked}", report.differences.len())
+        let number = report.differences.len();
+        writeln!(out, "{number} {}: {checked}", if number == 1 { "difference" } else { "differences" })
     }
 }

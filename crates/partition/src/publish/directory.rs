@@ -169,6 +169,10 @@ enum Found {
 
 fn check_target(target: &Path, mode: PublishMode) -> Result<Found, PublishError> {
     let look = |action| io_error(action, target);
+    // A lake, and all the more a release, holds what its manifest lists and nothing else.
+    if let Some(lake) = target.ancestors().skip(1).find(|above| manifest_at(above).is_some()) {
+        return Err(PublishError::InsideLake { path: target.to_owned(), lake: lake.to_owned() });
+    }
     let metadata = match fs::symlink_metadata(target) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
@@ -186,9 +190,13 @@ fn check_target(target: &Path, mode: PublishMode) -> Result<Found, PublishError>
     {
         return Err(PublishError::TargetIsMountPoint { path: target.to_owned() });
     }
-    if let Some(manifest) = lake_at(target).map_err(look("list"))? {
-        check_mode(&manifest, mode, || Location::Directory(target.to_owned()))?;
-        return Ok(Found::Lake);
+    if let Some(manifest) = manifest_at(target) {
+        let only_listed = only_listed(target, "", &manifest.listed()).map_err(look("list"))?;
+        // A release is left alone whatever else is there.
+        if only_listed || manifest.release.is_some() {
+            check_mode(&manifest, mode, || Location::Directory(target.to_owned()))?;
+            return Ok(Found::Lake);
+        }
     }
     match fs::read_dir(target).map_err(look("list"))?.next() {
         None => Ok(Found::Nothing),
@@ -196,19 +204,13 @@ fn check_target(target: &Path, mode: PublishMode) -> Result<Found, PublishError>
     }
 }
 
-/// The manifest of a directory that is a lake and nothing else. A `manifest.json` alone says little: many programs have one.
-/// So it has to be ours, and beside it there may be only what it lists: replacing a lake must not cost anybody a file.
-fn lake_at(target: &Path) -> io::Result<Option<Manifest>> {
-    if !target.join(MANIFEST_FILE).is_file() {
-        return Ok(None);
-    }
-    let Ok(manifest) = read_manifest(&LakeStore::Directory(target.to_owned())) else {
-        return Ok(None);
-    };
-    Ok(only_listed(target, "", &manifest.listed())?.then_some(manifest))
+/// The manifest of a directory, if it is one of ours: many programs have a `manifest.json`.
+fn manifest_at(directory: &Path) -> Option<Manifest> {
+    let is_there = directory.join(MANIFEST_FILE).is_file();
+    is_there.then(|| read_manifest(&LakeStore::Directory(directory.to_owned())).ok()).flatten()
 }
 
-/// Whether everything below a directory of a lake is what its manifest lists. An empty directory among data costs nobody
+/// Whether everything below a directory of a lake is what its manifest lists: replacing a lake must not cost anybody a file. An empty directory among data costs nobody
 /// anything.
 fn only_listed(directory: &Path, prefix: &str, listed: &BTreeMap<String, Option<u64>>) -> io::Result<bool> {
     for entry in fs::read_dir(directory)? {

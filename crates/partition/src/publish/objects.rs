@@ -13,28 +13,24 @@ mod commit;
 mod documents;
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use flowlake_store::{
     Cancelled, Entry, Location, ObjectStore, Stat, StoreError, Upload, Uploads, unique_name,
 };
-use fs_err as fs;
 
 use self::claim::{COMMIT_TIME, Claim, WRITE_TIME};
 use self::commit::{Commit, Outcome};
 use self::documents::{Documents, are_leftovers, is_document};
-use super::directory::{make_staging, remove_stale};
-use super::{PublishError, PublishMode, Target, check_mode, io_error, manifest_text};
+use super::scratch::Scratch;
+use super::{PublishError, PublishMode, Target, check_mode, manifest_text};
 use crate::layout::{DATA_DIRECTORY, DataPath, NameDigest, REJECTED_DIRECTORY};
 use crate::manifest::{MANIFEST_FILE, Manifest};
 use crate::read::parse_manifest;
 
 /// Objects of the moment: probes and claims.
-const TRANSIENT: &str = ".flowlake-";
+pub(crate) const TRANSIENT: &str = ".flowlake-";
 /// How long a request may take that only tidies up after a failure.
 const TIDY_TIME: Duration = Duration::from_secs(20);
 /// Name of the directory of files that wait to be uploaded.
@@ -45,7 +41,7 @@ const SPOOL: &str = "flowlake-upload";
 #[derive(Debug)]
 pub struct ObjectStaging {
     store: ObjectStore,
-    spool: Spool,
+    spool: Scratch,
     before: Before,
     honours_conditions: bool,
     uploads: Uploads,
@@ -83,32 +79,6 @@ pub struct Published {
     pub left: Vec<StoreError>,
 }
 
-/// A directory for files that wait, removed when dropped.
-#[derive(Debug)]
-struct Spool {
-    root: PathBuf,
-    /// Its open handle, which holds the lock that tells it from the leavings of a dead process.
-    _lock: fs::File,
-}
-
-impl Spool {
-    fn create() -> Result<Self, PublishError> {
-        let parent = std::env::temp_dir();
-        remove_stale(&parent, OsStr::new(SPOOL))?;
-        let (root, lock) = make_staging(&parent, OsStr::new(SPOOL))?;
-        // A directory for everybody's temporary files is no place for everybody to read somebody's flows.
-        fs::set_permissions(&root, Permissions::from_mode(0o700)).map_err(io_error("make private", &root))?;
-        Ok(Self { root, _lock: lock })
-    }
-}
-
-impl Drop for Spool {
-    fn drop(&mut self) {
-        // There is nobody to tell; what stays behind is removed by the next build.
-        let _ = fs::remove_dir_all(&self.root);
-    }
-}
-
 impl ObjectStaging {
     /// Looks at the target and finds out what the store can do. Writes nothing that stays.
     ///
@@ -119,7 +89,7 @@ impl ObjectStaging {
         let honours_conditions = store.honours_conditions()?;
         Ok(Self {
             store: store.clone(),
-            spool: Spool::create()?,
+            spool: Scratch::create(SPOOL)?,
             before,
             honours_conditions,
             uploads: store.uploads(),
@@ -139,7 +109,7 @@ impl ObjectStaging {
     /// The root of the lake on this machine while it is built.
     #[must_use]
     pub fn root(&self) -> &Path {
-        &self.spool.root
+        self.spool.root()
     }
 
     /// Takes a complete file below [`ObjectStaging::root`]: it is uploaded in the background and removed. Waits while many
@@ -150,7 +120,7 @@ impl ObjectStaging {
     pub fn add(&self, path: &str, bytes: u64, sha256: &str) -> Result<(), PublishError> {
         Ok(self.uploads.add(Upload {
             path: path.to_owned(),
-            file: self.spool.root.join(path),
+            file: self.spool.root().join(path),
             bytes,
             sha256: sha256.to_owned(),
             may_be_there: self.before.objects.get(path).is_some_and(|found| found.bytes == bytes),
@@ -172,7 +142,7 @@ impl ObjectStaging {
     pub fn publish(mut self, manifest: &Manifest) -> Result<Published, PublishError> {
         let text = manifest_text(manifest).map_err(|error| PublishError::Io {
             action: "write",
-            path: self.spool.root.join(MANIFEST_FILE),
+            path: self.spool.root().join(MANIFEST_FILE),
             source: error,
         })?;
         self.uploads.wait()?;

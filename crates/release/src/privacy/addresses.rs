@@ -1,5 +1,6 @@
 //! What an address is, and which raw fields hold some.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// A kind of address.
@@ -68,36 +69,40 @@ impl Kinds {
     }
 }
 
-/// Whether the TOML `text` has an address of one of these kinds between quotes. Comments, which explain what addresses look
-/// like, do not count, and neither does the address that means none.
-pub(super) fn names_addresses(text: &str, kinds: Kinds) -> bool {
-    let named = |word: &str| {
-        let means_none = word.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
-        !means_none && Kind::ALL.into_iter().any(|kind| kinds.contains(kind) && kind.is(word))
-    };
+/// The addresses of these kinds in a text, wherever they stand, but for those that are no one's: none at all, loopback, broadcast,
+/// multicast, and the one that stands for all MAC addresses in comments.
+pub(super) fn addresses_in(text: &str, kinds: Kinds) -> BTreeSet<String> {
     let of_address = |c: char| c.is_ascii_hexdigit() || matches!(c, ':' | '.' | '-');
-    text.lines().any(|line| {
-        let mut quote = None;
-        let mut word = String::new();
-        for c in line.chars() {
-            if quote.is_some() && of_address(c) {
-                word.push(c);
-                continue;
-            }
-            // At the end of a sentence the point is none of the address.
-            if named(word.trim_end_matches('.')) {
-                return true;
-            }
-            word.clear();
-            match (quote, c) {
-                (None, '#') => return false,
-                (None, '"' | '\'') => quote = Some(c),
-                (Some(open), _) if open == c => quote = None,
-                _ => {}
-            }
+    let words = text.split(|c| !of_address(c));
+    // At the end of a sentence the point is none of the address, and neither is a dash before it.
+    let words = words.map(|word| word.trim_matches(['.', '-']));
+    // And neither is a colon behind it, but for that of an IPv6 address.
+    let words = words.map(|word| match word.strip_suffix(':') {
+        Some(before) if !word.ends_with("::") => before,
+        _ => word,
+    });
+    words
+        .filter(|word| {
+            let kind = |kind: Kind| kinds.contains(kind) && kind.is(word);
+            Kind::ALL.into_iter().any(kind) && !is_no_ones(word)
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+fn is_no_ones(address: &str) -> bool {
+    match address.parse::<IpAddr>() {
+        Ok(ip) => {
+            let broadcast = ip == IpAddr::V4(std::net::Ipv4Addr::BROADCAST);
+            ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() || broadcast
         }
-        named(word.trim_end_matches('.'))
-    })
+        Err(_) => {
+            let mac = address.trim_end_matches(':').replace('-', ":").to_ascii_lowercase();
+            // The last bit of the first byte tells groups.
+            let is_group = u8::from_str_radix(&mac[..2], 16).is_ok_and(|byte| byte & 1 == 1);
+            is_group || mac == "aa:bb:cc:dd:ee:ff" || mac == "00:00:00:00:00:00"
+        }
+    }
 }
 
 #[cfg(test)]
@@ -116,16 +121,23 @@ mod tests {
     }
 
     #[test]
-    fn addresses_in_a_recipe_are_found_where_they_mean_something() {
+    fn addresses_are_found_wherever_they_stand() {
         let both = Kinds { mac: true, ip: true };
         let mac = Kinds { mac: true, ip: false };
-        let named = |text: &str| names_addresses(text, both);
-        assert!(named("derive = { one_hot = { column = \"sourceIPv4Address\", value = \"192.0.2.1\" } }"));
-        assert!(named("detail = 'from fe80::1.'"));
-        assert!(named("values = [\"x\", \"00:1a:2b:3c:4d:5e\"] # why"));
-        assert!(!named("repairs = [ # aa:bb:cc:dd:ee:ff: -> aa:bb:cc:dd:ee:ff"));
-        assert!(!named("detail = \"0.0.0.0 and :: mean none; 1.5 does too\""));
-        assert!(!names_addresses("value = \"192.0.2.1\"", mac));
+        let found = |text: &str| addresses_in(text, both).into_iter().collect::<Vec<_>>();
+        assert_eq!(found("column = \"sourceIPv4Address\", value = \"192.0.2.1\""), ["192.0.2.1"]);
+        assert_eq!(found("detail = 'from fe80::1.'"), ["fe80::1"]);
+        assert_eq!(found("by 192.0.2.1: (fe80::) -192.0.2.2-"), ["192.0.2.1", "192.0.2.2", "fe80::"]);
+        assert_eq!(
+            found("\"\"\"\nhost 192.0.2.1\n\"\"\" # 00-1A-2B-3C-4D-5E"),
+            ["00-1A-2B-3C-4D-5E", "192.0.2.1"]
+        );
+        assert_eq!(found("# aa:bb:cc:dd:ee:ff: -> aa:bb:cc:dd:ee:ff"), [""; 0]);
+        assert_eq!(
+            found("0.0.0.0 and :: mean none; ff02::16, ff:ff:ff:ff:ff:ff are many; 1.5, 2019-06-25 12:30:00"),
+            [""; 0]
+        );
+        assert_eq!(addresses_in("value = \"192.0.2.1\"", mac), BTreeSet::new());
     }
 
     #[test]
@@ -136,7 +148,7 @@ mod tests {
             include_str!("../../../../config/recipes/flows.toml"),
             include_str!("../../../../config/recipes/full.toml"),
         ] {
-            assert!(!names_addresses(recipe, both));
+            assert_eq!(addresses_in(recipe, both), BTreeSet::new());
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use flowlake_partition::manifest::{Column, ColumnType, Manifest, Privacy, PrivateColumn, Treatment};
+use flowlake_partition::manifest::{
+    Column, ColumnType, Configuration, ConfigurationFile, Manifest, Privacy, PrivateColumn, Treatment,
+};
 
-use super::addresses::{Kind, Kinds, names_addresses};
+use super::addresses::{Kind, Kinds, addresses_in};
 use super::key::Key;
 use super::{IpTreatment, MacTreatment, PrivacyOptions};
 
@@ -106,6 +108,8 @@ pub struct PrivacyPlan {
     pub(super) hidden: Kinds,
     /// Whether the recipe names addresses that are hidden.
     pub(super) recipe_names_hidden: bool,
+    /// Whether the catalogue does. It lists the MAC addresses of the devices.
+    pub(super) catalogue_names_hidden: bool,
     warnings: Vec<String>,
 }
 
@@ -131,17 +135,23 @@ impl PrivacyPlan {
             .map(|column| Ok((column.clone(), column_plan(options, column)?)))
             .collect::<Result<Vec<_>, PlanError>>()?;
         check_left(&columns)?;
+        // What is asked for holds for the whole release, whether or not a column of it is left.
+        let mut hidden = Kinds::default();
         for kind in Kind::ALL {
             let asked = match kind {
                 Kind::Mac => options.mac != MacTreatment::Keep,
                 Kind::Ip => options.ip != IpTreatment::Keep,
             };
+            if !asked {
+                continue;
+            }
+            hidden.add(kind);
             let by_name = |column: &Column| options.drop.contains(&column.name);
-            if asked && columns.iter().all(|(column, _)| by_name(column) || !made_of(column, kind)) {
+            let in_columns = columns.iter().any(|(column, _)| !by_name(column) && made_of(column, kind));
+            if !in_columns && !is_told_elsewhere(manifest, kind) {
                 return Err(PlanError::NothingToTreat { kind: kind.name() });
             }
         }
-        let mut hidden = Kinds::default();
         for (column, plan) in &columns {
             for kind in Kind::ALL.into_iter().filter(|kind| made_of(column, *kind)) {
                 if *plan != ColumnPlan::Keep {
@@ -149,12 +159,25 @@ impl PrivacyPlan {
                 }
             }
         }
-        let recipe = manifest.configuration.as_ref().and_then(|files| files.recipe.text.as_deref());
-        let recipe_names_hidden = recipe.is_some_and(|text| names_addresses(text, hidden));
+        let names_hidden = |file: fn(&Configuration) -> &ConfigurationFile| {
+            let text = manifest.configuration.as_ref().and_then(|files| file(files).text.as_deref());
+            text.is_some_and(|text| !addresses_in(text, hidden).is_empty())
+        };
+        let recipe_names_hidden = names_hidden(|files| &files.recipe);
+        let catalogue_names_hidden = hidden.contains(Kind::Mac) || names_hidden(|files| &files.catalogue);
         let warnings = warnings(&columns, hidden, recipe_names_hidden);
         let key = options.key.clone();
-        let asked = PrivacyOptions { key: None, ..options.clone() };
-        Ok(Self { columns, asked, key, hidden, recipe_names_hidden, warnings })
+        let mut asked = PrivacyOptions { key: None, ..options.clone() };
+        let mut named = BTreeSet::new();
+        asked.drop.retain(|column| named.insert(column.clone()));
+        Ok(Self { columns, asked, key, hidden, recipe_names_hidden, catalogue_names_hidden, warnings })
+    }
+
+    /// Addresses of kinds that are to be hidden in a text of the release, such as a document: what somebody wrote into a
+    /// catalogue or recipe stays as it is. Those that are no one's, such as multicast groups, do not count.
+    #[must_use]
+    pub fn addresses_in(&self, text: &str) -> BTreeSet<String> {
+        addresses_in(text, self.hidden)
     }
 
     /// What whoever releases the lake should know before.
@@ -259,6 +282,13 @@ fn check_left(columns: &[(Column, ColumnPlan)]) -> Result<(), PlanError> {
     }
 }
 
+/// Whether something else than a column tells addresses of this kind: the catalogue those of the devices, and evidence the most
+/// frequent one of a field.
+fn is_told_elsewhere(manifest: &Manifest, kind: Kind) -> bool {
+    let in_catalogue = kind == Kind::Mac && manifest.configuration.is_some();
+    in_catalogue || manifest.dropped_columns.iter().any(|field| Kind::of_field(&field.name) == Some(kind))
+}
+
 fn warnings(columns: &[(Column, ColumnPlan)], hidden: Kinds, recipe_names_hidden: bool) -> Vec<String> {
     let kept = |kind: Kind| {
         let kept = columns.iter().filter(move |(column, plan)| {
@@ -276,11 +306,11 @@ fn warnings(columns: &[(Column, ColumnPlan)], hidden: Kinds, recipe_names_hidden
              stay as they are"
         ));
     }
-    if hidden.contains(Kind::Ip)
-        && let Some(names) = kept(Kind::Mac)
-    {
+    if hidden.contains(Kind::Ip) && !hidden.contains(Kind::Mac) {
+        let names = kept(Kind::Mac).map(|names| format!("{names} and ")).unwrap_or_default();
         warnings.push(format!(
-            "MAC addresses tell IPv6 addresses that are made of them, and multicast groups; {names} stay as they are"
+            "MAC addresses tell IPv6 addresses that are made of them, and multicast groups; {names}those of the devices in the \
+             catalogue stay as they are"
         ));
     }
     for kind in Kind::ALL.into_iter().filter(|kind| hidden.contains(*kind)) {

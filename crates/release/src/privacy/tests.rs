@@ -115,7 +115,7 @@ fn manifest() -> Manifest {
             "message": "dump echo: 2 lines rejected, kept in rejected/echo-0123456789abcdef.ndjson" }],
         "configuration": {
             "catalogue": { "sha256": "1".repeat(64), "text": "mac = \"00:1a:2b:3c:4d:05\"" },
-            "recipe": { "sha256": "0".repeat(64), "text": "name = \"test\" # such as 192.0.2.1" },
+            "recipe": { "sha256": "0".repeat(64), "text": "name = \"test\" # such as 0.0.0.0" },
         },
     });
     serde_json::from_value(manifest).expect("a manifest")
@@ -414,11 +414,14 @@ fn requests_that_cannot_be_met_are_refused() {
         refused(PrivacyOptions { ip: IpTreatment::Hmac, key: a_key(), ..none() }),
         PlanError::DigestOfNumbers { column: named("peerNumber") }
     );
+    // Without columns there are still those of the catalogue, and evidence.
     let macs = drop(&["sourceMacAddress", "peerMac"]);
-    assert_eq!(
-        refused(PrivacyOptions { mac: MacTreatment::Hmac, key: a_key(), drop: macs, ..none() }),
-        PlanError::NothingToTreat { kind: "MAC" }
-    );
+    let options = PrivacyOptions { mac: MacTreatment::Hmac, key: a_key(), drop: macs, ..none() };
+    assert!(PrivacyPlan::new(&options, &lake).expect("a plan").catalogue_names_hidden);
+    let mut bare = lake.clone();
+    (bare.configuration, bare.dropped_columns) = (None, vec![]);
+    let refusal = PrivacyPlan::new(&options, &bare).expect_err("refused");
+    assert_eq!(refusal, PlanError::NothingToTreat { kind: "MAC" });
 
     let with = |change: &dyn Fn(&mut Manifest)| {
         let mut lake = manifest();

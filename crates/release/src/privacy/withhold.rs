@@ -65,9 +65,8 @@ fn withhold(manifest: &mut Manifest, plan: &PrivacyPlan) {
         }
     }
     if let Some(configuration) = &mut manifest.configuration {
-        // The catalogue lists the MAC addresses of the devices. Its digest would tell whether a guess of them is right, and of
-        // an address half is known from its maker.
-        if plan.hidden.contains(Kind::Mac) {
+        // Its digest would tell whether a guess of an address is right, and of a MAC address half is known from its maker.
+        if plan.catalogue_names_hidden {
             configuration.catalogue.text = None;
             configuration.catalogue.sha256 = None;
         }
