@@ -1,5 +1,8 @@
 //! `flowlake release`: a lake that is handed out, cited, checked and built again.
 
+mod privacy;
+mod rebuilding;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -8,7 +11,7 @@ use serde_json::Value;
 
 use super::support::{
     BINARY, DEVICE_MAC, DumpText, Flow, OTHER_MAC, Outcome, Program, ROUTER_MAC, World, catalogue, device,
-    pack, tree, wait_for,
+    pack, tree,
 };
 
 /// A lake of two devices, two months and a rejected line.
@@ -363,75 +366,6 @@ fn what_cannot_be_released_is_refused_with_a_reason() {
     assert!(!world.path("again").exists());
 }
 
-#[test]
-fn a_release_is_rebuilt_and_compared_in_one_step() {
-    let world = world();
-    world
-        .build()
-        .args(["--device", "lamp", "--from", "2019-07", "--to", "2019-08", "--replace"])
-        .run()
-        .expect_code(0);
-    release(&world, "1.0.0", "release").args(["--date", "2026-11-22"]).run().expect_code(0);
-    let rebuild = |options: &[&str]| {
-        let verify = Program::new(["verify", "--rebuild-from"]).arg(world.dumps()).redact(world.root());
-        verify.arg(world.path("release")).args(options).run()
-    };
-    let outcome = rebuild(&[]).expect_code(0);
-    assert!(
-        outcome.stdout.ends_with("\nrebuilt from [dir]/dumps: every file has the same bytes\n"),
-        "{}",
-        outcome.stdout
-    );
-    let report: Value = serde_json::from_str(&rebuild(&["--json"]).expect_code(0).stdout).expect("JSON");
-    assert_eq!(report["rebuild"]["verdict"], "same");
-    world.about_lake("verify").arg("--rebuild-from").arg(world.dumps()).run().expect_code(0);
-
-    // A dump with one more flow is another dump.
-    let lamp = DumpText::of((0..301).map(|i| Flow::numbered(i).between(OTHER_MAC, ROUTER_MAC)));
-    world.add_dump("lamp.tar.gz", &pack::tar_gz("lamp", lamp.bytes()));
-    let outcome = rebuild(&[]).expect_code(1);
-    assert!(
-        outcome.stdout.contains("it is not the same. A is what was there, B what was rebuilt:"),
-        "{}",
-        outcome.stdout
-    );
-    let report: Value = serde_json::from_str(&rebuild(&["--json"]).expect_code(1).stdout).expect("JSON");
-    assert_eq!(report["rebuild"]["verdict"], "different");
-    assert_eq!(report["differences"], Value::Array(vec![]));
-
-    // What is damaged is not rebuilt first.
-    fs::write(world.path("release/stray"), "").expect("it is written");
-    let outcome = rebuild(&[]).expect_code(1);
-    assert!(
-        outcome.stdout.ends_with("\nnot rebuilt: it is not what its own manifest says\n"),
-        "{}",
-        outcome.stdout
-    );
-}
-
-/// Everything that the shell or Markdown could take for something else.
-#[test]
-fn a_page_for_rebuilding_keeps_odd_configurations_as_they_are() {
-    let world = World::new();
-    // TOML takes a text of several lines, and they may be anything.
-    let odd =
-        "description = '''\n```\n````sh\nEND-OF-FILE\n$HOME `id` \\ \"é\" %s\r\n'''\nredistribution = true\n";
-    let text = catalogue("", &[device("hub", "iotGatewayHub", DEVICE_MAC)]).replacen(
-        "\n\n",
-        &format!("\n{odd}\n"),
-        1,
-    );
-    world.set_catalogue(&format!("{text}# no line end"));
-    let dump = DumpText::of([Flow::new()]);
-    world.add_dump("hub.tar.gz", &pack::tar_gz("hub", dump.bytes()));
-    world.built();
-    release(&world, "1.0.0", "release").run().expect_code(0);
-    let page = fs::read_to_string(world.path("release/rebuild.md")).expect("a page");
-    fs::create_dir(world.path("work")).expect("a directory");
-    run(&world.path("work"), "sh", &["-c", &script(&page)]).expect_code(0);
-    assert!(tree(&world.path("work/rebuilt")) == tree(&world.path("release")), "it has other bytes");
-}
-
 /// As far apart as two machines can be on one.
 #[test]
 fn two_builds_and_releases_far_apart_have_the_same_bytes() {
@@ -465,194 +399,4 @@ fn two_builds_and_releases_far_apart_have_the_same_bytes() {
         tree(&elsewhere.path("deep/er/y")) == tree(&world.path("release")),
         "the release has other bytes"
     );
-}
-
-#[test]
-fn a_release_with_pseudonyms_is_rebuilt_with_its_key_and_its_catalogue() {
-    let world = world();
-    fs::write(world.path("key"), "0123456789abcdef\n").expect("it is written");
-    let hidden = ["--mac", "hmac", "--ip", "ipcrypt-pfx", "--drop", "flowEndReason", "--key-file"];
-    let outcome =
-        release(&world, "1.0.0", "release").args(hidden).arg(world.path("key")).run().expect_code(0);
-    assert_eq!(outcome.stderr, "");
-    let root = world.path("release");
-    Program::new(["verify"]).arg(&root).run().expect_code(0);
-    let manifest = manifest(&root);
-    let columns = manifest["schema"]["columns"].as_array().expect("a list");
-    assert!(columns.iter().all(|column| column["name"] != "flowEndReason"));
-    let files = tree(&root);
-    assert!(!files.contains_key("rejected/") && !files.contains_key("config/test-set.toml"));
-    let page = String::from_utf8(files["rebuild.md"].clone()).expect("text");
-    assert!(page.contains("--mac hmac --ip ipcrypt-pfx --drop flowEndReason --key-file \"$KEY\""), "{page}");
-
-    let rebuild = |options: &[&str]| {
-        let verify =
-            Program::new(["verify", "--rebuild-from"]).arg(world.dumps()).arg(&root).within(world.root());
-        verify.args(options).redact(world.root()).run()
-    };
-    let outcome = rebuild(&[]).expect_code(2);
-    insta::assert_snapshot!(outcome.stderr, @r"
-    error: [dir]/release does not hold its catalogue: it was withheld
-    hint: give --config with it; whoever made the release has it
-    ");
-    let config = ["--config", "catalogue.toml"];
-    let outcome = rebuild(&config).expect_code(2);
-    insta::assert_snapshot!(outcome.stderr, @r"
-    error: [dir]/release has pseudonyms
-    hint: give --key-file with the key they were made with
-    ");
-    fs::write(world.path("wrong"), "fedcba9876543210").expect("it is written");
-    let outcome = rebuild(&[&config[..], &["--key-file", "wrong"]].concat()).expect_code(2);
-    insta::assert_snapshot!(outcome.stderr, @r"
-    error: the key is not the one that the pseudonyms were made with
-    hint: give the right --key-file
-    ");
-    let outcome = rebuild(&[&config[..], &["--key-file", "key"]].concat()).expect_code(0);
-    assert!(outcome.stdout.ends_with("every file has the same bytes\n"), "{}", outcome.stdout);
-}
-
-#[test]
-fn what_cannot_be_hidden_is_refused_with_a_reason() {
-    let world = world();
-    fs::write(world.path("key"), "0123456789abcdef").expect("it is written");
-    fs::write(world.path("short"), "secret").expect("it is written");
-    let refuse = |options: &[&str]| {
-        let command = world.about_lake("release").args(["--version", "1.0.0", "--output", "release"]);
-        let outcome = command.args(options).within(world.root()).run().expect_code(2);
-        assert!(!world.path("release").exists());
-        outcome.stderr
-    };
-    insta::assert_snapshot!(refuse(&["--mac", "hmac"]), @r"
-    error: pseudonyms need a key
-    hint: give --key-file FILE; `head -c 32 /dev/urandom` makes a key
-    ");
-    insta::assert_snapshot!(refuse(&["--mac", "drop", "--key-file", "key"]), @r"
-    error: there is a key, but nothing that was asked for needs one
-    hint: leave out --key-file, or give --mac hmac, --ip hmac or --ip ipcrypt-pfx
-    ");
-    insta::assert_snapshot!(refuse(&["--mac", "hmac", "--key-file", "short"]), @r"
-    error: short is no key
-    caused by: the key has 6 bytes: it must have at least 16
-    hint: `head -c 32 /dev/urandom` makes one; keep it where the release does not go
-    ");
-    insta::assert_snapshot!(refuse(&["--drop", "portt"]), @r"
-    error: the lake has no column portt to leave out
-    hint: `flowlake inspect` lists the columns of the lake
-    ");
-    insta::assert_snapshot!(refuse(&["--drop", "flowStartMilliseconds"]), @"error: column flowStartMilliseconds cannot be left out: it says when a flow began, and so in which month it lies");
-}
-
-/// A title is a text like any other, and no place for commands.
-#[test]
-fn what_a_catalogue_says_ends_no_block_and_begins_none() {
-    let world = world();
-    let text = fs::read_to_string(world.catalogue_path()).expect("it is there");
-    let title = "title = \"A\\n\\n```sh\\ntouch INJECTED\\n```\\n\"\ndescription = \"```\\n# No heading\"";
-    let text =
-        text.replace("title = \"Flows of a test\"", title).replace("CC0-1.0", "one\\n## two\\n```\\nthree");
-    world.set_catalogue(&text);
-    world.build().arg("--replace").run().expect_code(0);
-    release(&world, "1.0.0", "release").run().expect_code(0);
-    let page = fs::read_to_string(world.path("release/rebuild.md")).expect("a page");
-    fs::create_dir(world.path("work")).expect("a directory");
-    run(&world.path("work"), "sh", &["-c", &script(&page)]).expect_code(0);
-    assert!(!world.path("work/INJECTED").exists());
-    let card = fs::read_to_string(world.path("release/README.md")).expect("a card");
-    assert!(
-        card.starts_with("# A ```sh touch INJECTED ```, version 1.0.0\n\n> ```\n> # No heading\n\n"),
-        "{card}"
-    );
-    assert!(card.contains("\n````text\none\n## two\n```\nthree\n````\n"), "{card}");
-}
-
-#[test]
-fn a_release_without_rows_is_rebuilt_like_any_other() {
-    let world = world();
-    world.build().args(["--from", "2030-01", "--replace"]).run().expect_code(0);
-    release(&world, "1.0.0", "release").run().expect_code(0);
-    let page = fs::read_to_string(world.path("release/rebuild.md")).expect("a page");
-    fs::create_dir(world.path("work")).expect("a directory");
-    run(&world.path("work"), "sh", &["-c", &script(&page)]).expect_code(0);
-    assert!(tree(&world.path("work/rebuilt")) == tree(&world.path("release")), "it has other bytes");
-}
-
-/// Another version may encode rows otherwise; the licence it may not change.
-#[test]
-fn another_version_excuses_no_other_licence() {
-    let world = world();
-    release(&world, "1.0.0", "release").run().expect_code(0);
-    let root = world.path("release");
-    let mut manifest = manifest(&root);
-    manifest["release"]["tool"]["version"] = "0.0.9".into();
-    let change = |manifest: &mut Value, path: &str| {
-        fs::write(root.join(path), "forged\n").expect("it is written");
-        let documents = manifest["release"]["documents"].as_array_mut().expect("a list");
-        let entry = documents.iter_mut().find(|entry| entry["path"] == path).expect("it is listed");
-        entry["bytes"] = 7.into();
-        let sum = run(&root, "sha256sum", &[path]).stdout;
-        entry["sha256"] = sum.split(' ').next().expect("a digest").into();
-    };
-    let finish = |manifest: &Value| {
-        fs::write(root.join("manifest.json"), manifest.to_string()).expect("it is written");
-        let script = "find . -type f ! -name SHA256SUMS -printf '%P\\n' | LC_ALL=C sort | xargs sha256sum > ../x; mv ../x SHA256SUMS";
-        run(&root, "sh", &["-c", script]).expect_code(0);
-        Program::new(["verify"]).arg(&root).run().expect_code(0);
-        Program::new(["verify", "--rebuild-from"]).arg(world.dumps()).arg(&root).run()
-    };
-    change(&mut manifest, "README.md");
-    let told = finish(&manifest).expect_code(0).stdout;
-    assert!(told.ends_with("README.md: not as this version of flowlake writes it\n"), "{told}");
-    change(&mut manifest, "LICENSE");
-    finish(&manifest).expect_code(1);
-}
-
-#[test]
-fn addresses_are_hidden_wherever_they_are_and_told_where_they_stay() {
-    let world = world();
-    let text = fs::read_to_string(world.catalogue_path()).expect("it is there");
-    let text = text.replace("Nobody: Nothing.", "Nobody at 192.0.2.77: Nothing.");
-    world.set_catalogue(&text);
-    world.build().args(["--recipe", "encoded", "--replace"]).run().expect_code(0);
-    let outcome =
-        release(&world, "1.0.0", "release").args(["--mac", "drop", "--ip", "drop"]).run().expect_code(0);
-    insta::assert_snapshot!(outcome.stderr, @"warning: 192.0.2.77 is in CITATION.cff, README.md, croissant.json, datapackage.json, and so in manifest.json: a text of the catalogue or of the recipe names it");
-    for (path, bytes) in tree(&world.path("release")) {
-        let text = String::from_utf8_lossy(&bytes).to_lowercase();
-        for mac in [DEVICE_MAC, OTHER_MAC, ROUTER_MAC] {
-            assert!(!text.contains(mac), "{mac} in {path}");
-        }
-    }
-    let outcome = release(&world, "1.0.0", "ip").args(["--ip", "drop"]).run().expect_code(0);
-    assert!(
-        outcome.stderr.contains("those of the devices in the catalogue stay as they are"),
-        "{}",
-        outcome.stderr
-    );
-}
-
-#[test]
-fn what_is_rebuilt_is_nobody_elses_to_read() {
-    let world = world();
-    let scratch = world.path("scratch");
-    fs::create_dir(&scratch).expect("a directory");
-    // One that died has left its lake there.
-    fs::create_dir(scratch.join(".flowlake-rebuild.flowlake-staging-1")).expect("a directory");
-    let mut command =
-        Program::new(["verify", "--rebuild-from"]).arg(world.dumps()).arg(world.path("lake")).command();
-    let mut child =
-        command.env("TMPDIR", &scratch).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
-    let mut modes = Vec::new();
-    wait_for(&mut child, || {
-        for entry in fs::read_dir(&scratch).expect("a directory").flatten() {
-            if let Ok(metadata) = entry.metadata()
-                && fs::read_dir(entry.path()).is_ok_and(|mut entries| entries.next().is_some())
-            {
-                modes.push(std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777);
-            }
-        }
-        false
-    });
-    assert!(child.wait().expect("it ends").success());
-    assert!(!modes.is_empty() && modes.iter().all(|mode| *mode == 0o700), "{modes:?}");
-    assert_eq!(fs::read_dir(&scratch).expect("a directory").count(), 0);
 }
