@@ -11,6 +11,15 @@ use crate::integration::support::{
     wait_for,
 };
 
+/// Runs the blocks of the page of `release/` in `work/`: that makes the release again.
+#[track_caller]
+fn rebuilt_by_its_page(world: &World) {
+    let page = fs::read_to_string(world.path("release/rebuild.md")).expect("a page");
+    fs::create_dir(world.path("work")).expect("a directory");
+    run(&world.path("work"), "sh", &["-c", &script(&page)]).expect_code(0);
+    assert!(tree(&world.path("work/rebuilt")) == tree(&world.path("release")), "it has other bytes");
+}
+
 #[test]
 fn a_release_is_rebuilt_and_compared_in_one_step() {
     let world = world();
@@ -74,10 +83,7 @@ fn a_page_for_rebuilding_keeps_odd_configurations_as_they_are() {
     world.add_dump("hub.tar.gz", &pack::tar_gz("hub", dump.bytes()));
     world.built();
     release(&world, "1.0.0", "release").run().expect_code(0);
-    let page = fs::read_to_string(world.path("release/rebuild.md")).expect("a page");
-    fs::create_dir(world.path("work")).expect("a directory");
-    run(&world.path("work"), "sh", &["-c", &script(&page)]).expect_code(0);
-    assert!(tree(&world.path("work/rebuilt")) == tree(&world.path("release")), "it has other bytes");
+    rebuilt_by_its_page(&world);
 }
 
 /// A title is a text like any other, and no place for commands.
@@ -91,9 +97,7 @@ fn what_a_catalogue_says_ends_no_block_and_begins_none() {
     world.set_catalogue(&text);
     world.build().arg("--replace").run().expect_code(0);
     release(&world, "1.0.0", "release").run().expect_code(0);
-    let page = fs::read_to_string(world.path("release/rebuild.md")).expect("a page");
-    fs::create_dir(world.path("work")).expect("a directory");
-    run(&world.path("work"), "sh", &["-c", &script(&page)]).expect_code(0);
+    rebuilt_by_its_page(&world);
     assert!(!world.path("work/INJECTED").exists());
     let card = fs::read_to_string(world.path("release/README.md")).expect("a card");
     assert!(
@@ -108,10 +112,7 @@ fn a_release_without_rows_is_rebuilt_like_any_other() {
     let world = world();
     world.build().args(["--from", "2030-01", "--replace"]).run().expect_code(0);
     release(&world, "1.0.0", "release").run().expect_code(0);
-    let page = fs::read_to_string(world.path("release/rebuild.md")).expect("a page");
-    fs::create_dir(world.path("work")).expect("a directory");
-    run(&world.path("work"), "sh", &["-c", &script(&page)]).expect_code(0);
-    assert!(tree(&world.path("work/rebuilt")) == tree(&world.path("release")), "it has other bytes");
+    rebuilt_by_its_page(&world);
 }
 
 /// Another version may encode rows otherwise; the licence it may not change.
