@@ -208,6 +208,13 @@ fn a_version_that_exists_is_never_overwritten() {
     hint: give an --output outside of it
     ");
     world.build_to("release/inner").run().expect_code(4);
+    std::os::unix::fs::symlink(world.path("release/data"), world.path("link")).expect("a link");
+    world.build_to("link/inner").run().expect_code(4);
+    // A path that leads out of a lake again is none inside of it.
+    let out = Program::new(["release", ".", "--version", "1.0.0", "--output", "../out"])
+        .within(&world.path("lake"));
+    out.run().expect_code(0);
+    Program::new(["verify"]).arg(world.path("out")).run().expect_code(0);
     // Whatever else is there, the release is there.
     fs::create_dir(world.path("release/empty")).expect("a directory");
     fs::write(world.path("release/.DS_Store"), "").expect("it is written");

@@ -38,8 +38,8 @@ fn head(card: &mut String, facts: &Facts<'_>) {
     }
     if let Some(description) = facts.description {
         // As a quotation it cannot become headings or swallow what follows.
-        for text in description.trim().lines() {
-            let _ = writeln!(card, "> {}", text.trim_end());
+        for text in description.trim().replace("\r\n", "\n").split(['\n', '\r']) {
+            let _ = writeln!(card, "> {}", text.replace(char::is_control, " ").trim_end());
         }
         card.push('\n');
     }
@@ -360,9 +360,12 @@ fn cell(text: &str) -> String {
     line(text).replace('\\', "\\\\").replace('|', "\\|")
 }
 
-/// A text of somebody else's: as it is, if it has several lines.
+/// A text of somebody else's: as it is, if Markdown could take it for more than a sentence.
 fn paragraph(text: &str) -> String {
-    if text.trim().lines().count() > 1 { terms::block(text) } else { line(text) }
+    let text = text.trim();
+    let plain = |c: char| c.is_alphanumeric() || " .,:;/()&+@'\"-–".contains(c);
+    let sentence = text.starts_with(char::is_alphanumeric) && text.chars().all(plain);
+    if sentence { line(text) } else { terms::block(text) }
 }
 
 /// A name for a cell of a table, as code.

@@ -127,10 +127,13 @@ fn privacy(manifest: &Manifest, name: &str, key: Option<&Key>) -> Result<Privacy
     }
 }
 
-/// Whether the documents differ that no version of the program writes otherwise: the licence and the configuration.
+/// Whether documents differ that no version of the program writes otherwise, the licence and the configuration, or there is one
+/// that none writes.
 fn has_other_words(diff: &Diff) -> bool {
     let mut documents = diff.release.documents.iter();
-    documents.any(|document| document.path == "LICENSE" || document.path.starts_with("config/"))
+    documents.any(|document| {
+        document.b.is_none() || document.path == "LICENSE" || document.path.starts_with("config/")
+    })
 }
 
 /// Versions of the programs that made it.

@@ -234,14 +234,21 @@ fn only_listed(directory: &Path, prefix: &str, listed: &BTreeMap<String, Option<
     Ok(true)
 }
 
-/// The target as an absolute path; what a symbolic link points to rather than the link.
+/// The target as an absolute path; what symbolic links point to rather than the links, and where `..` leads.
 fn resolve(target: &Path) -> Result<PathBuf, PublishError> {
-    let resolved = match fs::canonicalize(target) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => std::path::absolute(target),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => std::path::absolute(target),
-        result => result,
-    };
-    resolved.map_err(io_error("find", target))
+    let absolute = std::path::absolute(target).map_err(io_error("find", target))?;
+    // What is not there yet cannot be a link; above it, links have to be followed.
+    for above in absolute.ancestors() {
+        match fs::canonicalize(above) {
+            Ok(found) => {
+                let below = absolute.strip_prefix(above).unwrap_or(Path::new(""));
+                return Ok(if below.as_os_str().is_empty() { found } else { found.join(below) });
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            Err(error) => return Err(io_error("find", target)(error)),
+        }
+    }
+    Ok(absolute)
 }
 
 /// Parents that were made, outermost first. Removes them again when dropped, as far as they are empty.

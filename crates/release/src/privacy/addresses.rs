@@ -82,12 +82,50 @@ pub(super) fn addresses_in(text: &str, kinds: Kinds) -> BTreeSet<String> {
         _ => word,
     });
     words
+        .chain(embedded(text))
         .filter(|word| {
             let kind = |kind: Kind| kinds.contains(kind) && kind.is(word);
             Kind::ALL.into_iter().any(kind) && !is_no_ones(word)
         })
         .map(str::to_owned)
         .collect()
+}
+
+/// What has the form of an IPv4 or MAC address, whatever stands around it: a port, a range, a word.
+fn embedded(text: &str) -> impl Iterator<Item = &str> {
+    let bytes = text.as_bytes();
+    let at = |i: usize| bytes.get(i).copied().unwrap_or(b' ');
+    let mac_at = move |i: usize| {
+        let separator = at(i + 2);
+        let pairs = (0..6)
+            .all(|pair| at(i + pair * 3).is_ascii_hexdigit() && at(i + pair * 3 + 1).is_ascii_hexdigit());
+        let separated =
+            matches!(separator, b':' | b'-') && (0..5).all(|pair| at(i + pair * 3 + 2) == separator);
+        (pairs && separated).then_some(i + 17)
+    };
+    let ipv4_at = move |i: usize| {
+        if i > 0 && (at(i - 1).is_ascii_digit() || at(i - 1) == b'.' && i > 1 && at(i - 2).is_ascii_digit()) {
+            return None;
+        }
+        let mut end = i;
+        for group in 0..4 {
+            let digits = (0..4).take_while(|digit| at(end + digit).is_ascii_digit()).count();
+            if !(1..=3).contains(&digits) {
+                return None;
+            }
+            end += digits;
+            if group < 3 {
+                if at(end) != b'.' {
+                    return None;
+                }
+                end += 1;
+            }
+        }
+        // A fifth number makes it something else.
+        (at(end) != b'.' || !at(end + 1).is_ascii_digit()).then_some(end)
+    };
+    // What is found is ASCII, so both ends are between characters.
+    (0..bytes.len()).filter_map(move |i| text.get(i..mac_at(i).or_else(|| ipv4_at(i))?))
 }
 
 fn is_no_ones(address: &str) -> bool {
@@ -127,6 +165,20 @@ mod tests {
         let found = |text: &str| addresses_in(text, both).into_iter().collect::<Vec<_>>();
         assert_eq!(found("column = \"sourceIPv4Address\", value = \"192.0.2.1\""), ["192.0.2.1"]);
         assert_eq!(found("detail = 'from fe80::1.'"), ["fe80::1"]);
+        for text in [
+            "ip:192.0.2.1",
+            "http://192.0.2.1:8080/",
+            "a192.0.2.1",
+            "node-192.0.2.1",
+            "é192.0.2.1é",
+            "x.192.0.2.1",
+        ] {
+            assert_eq!(found(text), ["192.0.2.1"], "{text}");
+        }
+        assert_eq!(found("192.0.2.1-192.0.2.9"), ["192.0.2.1", "192.0.2.9"]);
+        assert!(found("device-00-1a-2b-3c-4d-5e").contains(&"00-1a-2b-3c-4d-5e".to_owned()));
+        assert!(found("MAC:00:1a:2b:3c:4d:5e").contains(&"00:1a:2b:3c:4d:5e".to_owned()));
+        assert_eq!(found("1.2.3.4.5 and 1.2.3"), [""; 0]);
         assert_eq!(found("by 192.0.2.1: (fe80::) -192.0.2.2-"), ["192.0.2.1", "192.0.2.2", "fe80::"]);
         assert_eq!(
             found("\"\"\"\nhost 192.0.2.1\n\"\"\" # 00-1A-2B-3C-4D-5E"),

@@ -165,7 +165,7 @@ impl PrivacyPlan {
         };
         let recipe_names_hidden = names_hidden(|files| &files.recipe);
         let catalogue_names_hidden = hidden.contains(Kind::Mac) || names_hidden(|files| &files.catalogue);
-        let warnings = warnings(&columns, hidden, recipe_names_hidden);
+        let warnings = warnings(&columns, hidden, recipe_names_hidden, catalogue_names_hidden);
         let key = options.key.clone();
         let mut asked = PrivacyOptions { key: None, ..options.clone() };
         let mut named = BTreeSet::new();
@@ -289,7 +289,12 @@ fn is_told_elsewhere(manifest: &Manifest, kind: Kind) -> bool {
     in_catalogue || manifest.dropped_columns.iter().any(|field| Kind::of_field(&field.name) == Some(kind))
 }
 
-fn warnings(columns: &[(Column, ColumnPlan)], hidden: Kinds, recipe_names_hidden: bool) -> Vec<String> {
+fn warnings(
+    columns: &[(Column, ColumnPlan)],
+    hidden: Kinds,
+    recipe_names_hidden: bool,
+    catalogue_names_hidden: bool,
+) -> Vec<String> {
     let kept = |kind: Kind| {
         let kept = columns.iter().filter(move |(column, plan)| {
             *plan == ColumnPlan::Keep && made_of(column, kind) && column.data_type == ColumnType::String
@@ -307,11 +312,18 @@ fn warnings(columns: &[(Column, ColumnPlan)], hidden: Kinds, recipe_names_hidden
         ));
     }
     if hidden.contains(Kind::Ip) && !hidden.contains(Kind::Mac) {
-        let names = kept(Kind::Mac).map(|names| format!("{names} and ")).unwrap_or_default();
-        warnings.push(format!(
-            "MAC addresses tell IPv6 addresses that are made of them, and multicast groups; {names}those of the devices in the \
-             catalogue stay as they are"
-        ));
+        let catalogue = (!catalogue_names_hidden).then(|| "those of the devices in the catalogue".to_owned());
+        let kept: Vec<String> = kept(Kind::Mac).into_iter().chain(catalogue).collect();
+        if !kept.is_empty() {
+            warnings.push(format!(
+                "MAC addresses tell IPv6 addresses that are made of them, and multicast groups; {} stay as they are",
+                kept.join(" and ")
+            ));
+        }
+        if catalogue_names_hidden {
+            warnings
+                .push("the catalogue names what looks like an IP address: its text is withheld".to_owned());
+        }
     }
     for kind in Kind::ALL.into_iter().filter(|kind| hidden.contains(*kind)) {
         let partly = columns.iter().any(|(column, plan)| *plan == ColumnPlan::Keep && made_of(column, kind));
