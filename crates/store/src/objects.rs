@@ -89,6 +89,13 @@ pub(crate) fn backoff(tries: usize) -> Duration {
     base / 2 + base.mul_f64(f64::from(nanos % 1000) / 2000.0)
 }
 
+/// Some servers tell an object twice while others are written beside it.
+fn ordered(mut entries: Vec<Entry>) -> Vec<Entry> {
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    entries.dedup_by(|a, b| a.path == b.path);
+    entries
+}
+
 impl ObjectStore {
     pub(crate) fn connect(url: &ObjectUrl, options: &StoreOptions) -> Result<Self, StoreError> {
         Self::connect_to(url, options, None)
@@ -216,14 +223,8 @@ impl ObjectStore {
         let list = self
             .again("list", "", async || self.reading().list_with_delimiter(Some(self.url().prefix())).await);
         let list = self.wait("list", "", list)?;
-        let mut entries: Vec<Entry> = list
-            .objects
-            .iter()
-            .filter_map(|meta| self.entry_of(meta))
-            .filter(|e| !e.path.is_empty())
-            .collect();
-        entries.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(entries)
+        let entries = list.objects.iter().filter_map(|meta| self.entry_of(meta));
+        Ok(ordered(entries.filter(|entry| !entry.path.is_empty()).collect()))
     }
 
     /// All objects whose paths begin with the directory `below`, ordered by path.
@@ -232,13 +233,12 @@ impl ObjectStore {
     /// When they cannot be listed.
     pub fn walk(&self, below: &str) -> Result<Vec<Entry>, StoreError> {
         let prefix = self.url().object(below);
-        let mut entries: Vec<Entry> = self.wait("list", below, async {
+        let entries = self.wait("list", below, async {
             let list = async || self.reading().list(Some(&prefix)).try_collect::<Vec<ObjectMeta>>().await;
             let list = self.again("list", below, list).await?;
             Ok(list.iter().filter_map(|meta| self.entry_of(meta)).collect())
         })?;
-        entries.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(entries)
+        Ok(ordered(entries))
     }
 
     /// What the store says about an object, or `None`.

@@ -58,11 +58,13 @@ pub struct Behaviour {
     pub conditions: bool,
     /// Most objects on one page of a list.
     pub page: usize,
+    /// How often a list tells an object: some servers do it twice.
+    pub told: usize,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { conditions: true, page: 1000 }
+        Self { conditions: true, page: 1000, told: 1 }
     }
 }
 

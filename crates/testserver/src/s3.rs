@@ -58,7 +58,7 @@ impl Store {
         let upload = request.query.get("uploadId").map(String::as_str);
         match (request.method.as_str(), key.is_empty(), upload) {
             ("GET", true, _) if request.query.contains_key("uploads") => self.list_uploads(request),
-            ("GET", true, _) => self.list(request, behaviour.page),
+            ("GET", true, _) => self.list(request, behaviour),
             ("POST", true, _) => self.delete_several(request),
             ("GET" | "HEAD", false, _) => self.get(request),
             ("PUT", false, Some(upload)) => self.put_part(request, upload),
@@ -175,7 +175,7 @@ impl Store {
         Answer::new(200, text + "</ListMultipartUploadsResult>")
     }
 
-    fn list(&self, request: &Request, page: usize) -> Answer {
+    fn list(&self, request: &Request, behaviour: Behaviour) -> Answer {
         let parameter = |name: &str| request.query.get(name).map_or("", String::as_str);
         let (prefix, delimiter) = (parameter("prefix"), parameter("delimiter"));
         // The token is the last key of the page before.
@@ -188,7 +188,7 @@ impl Store {
             if key.as_str() <= after {
                 continue;
             }
-            if objects == page {
+            if objects == behaviour.page {
                 truncated = true;
                 break;
             }
@@ -199,14 +199,16 @@ impl Store {
                 continue;
             }
             objects += 1;
-            let _ = write!(
-                text,
-                "<Contents><Key>{}</Key><LastModified>{}</LastModified><ETag>{}</ETag><Size>{}</Size></Contents>",
-                escaped(key),
-                as_in_lists(object.written),
-                object.tag.replace('"', "&quot;"),
-                object.bytes.len()
-            );
+            for _ in 0..behaviour.told {
+                let _ = write!(
+                    text,
+                    "<Contents><Key>{}</Key><LastModified>{}</LastModified><ETag>{}</ETag><Size>{}</Size></Contents>",
+                    escaped(key),
+                    as_in_lists(object.written),
+                    object.tag.replace('"', "&quot;"),
+                    object.bytes.len()
+                );
+            }
         }
         for directory in directories {
             let _ = write!(text, "<CommonPrefixes><Prefix>{directory}</Prefix></CommonPrefixes>");

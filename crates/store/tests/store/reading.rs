@@ -3,8 +3,9 @@
 use std::io::{Read, Seek, SeekFrom};
 
 use flowlake_store::{Entry, EntryKind, LakeStore};
+use flowlake_testserver::{Behaviour, Server};
 
-use crate::places::{Kind, Place, noise, read_all, write};
+use crate::places::{Kind, Place, at, noise, options, read_all, write};
 
 /// The tests of this module in each kind of place.
 macro_rules! tests {
@@ -71,6 +72,21 @@ fn lists_are_those_of_the_place_and_in_order(place: &Place) {
     // A place below is a place.
     let below = place.beside("lake/data");
     assert_eq!(walked(&below), [("month=2019-06/x-1.parquet".to_owned(), 5), ("y".to_owned(), 0)]);
+}
+
+/// As `rclone serve s3` did, once, while several wrote into one directory.
+#[test]
+fn an_object_that_a_list_tells_twice_is_one_object() {
+    let server = Server::start(Behaviour { told: 2, ..Behaviour::default() }).expect("a port");
+    let objects = at(&server, &options());
+    let lake = LakeStore::Objects(objects.clone());
+    for path in ["a", "data/x", "data/y"] {
+        write(&lake, path, path.as_bytes());
+    }
+    let expected = [("a", 1), ("data/x", 6), ("data/y", 6)].map(|(path, bytes)| (path.to_owned(), bytes));
+    assert_eq!(walked(&lake), expected);
+    assert_eq!(paths(&lake.files().expect("it can be listed")), [("a", EntryKind::File, 1)]);
+    assert_eq!(objects.walk("data").expect("it can be listed").len(), 2);
 }
 
 fn a_place_beside_that_begins_alike_is_not_seen(place: &Place) {

@@ -82,7 +82,7 @@ impl Place {
     pub(super) fn new(kind: Kind) -> Option<Self> {
         let (mut server, mut directory) = (None, None);
         let mut own = |conditions| {
-            let behaviour = Behaviour { conditions, page: 3 };
+            let behaviour = Behaviour { conditions, page: 3, ..Behaviour::default() };
             let server = server.insert(Server::start(behaviour).expect("a port"));
             let key = Some(("key".to_owned(), "secret".to_owned()));
             objects("s3://b/above", &Endpoint { url: server.endpoint(), key })
