@@ -98,7 +98,14 @@ fn made(card: &mut String, facts: &Facts<'_>) {
         card.push_str(".\n");
     }
     let Some(privacy) = &release.privacy else { return };
-    card.push_str("\n### Identifiers\n\n| column | what was done |\n| --- | --- |\n");
+    card.push_str("\n### Identifiers\n\n");
+    if privacy.columns.is_empty() {
+        card.push_str(
+            "No column holds such addresses. Where configuration and counts told them, they are withheld or replaced.\n",
+        );
+    } else {
+        card.push_str("| column | what was done |\n| --- | --- |\n");
+    }
     for column in &privacy.columns {
         let done = terms::what_was_done(column.treatment);
         let _ = writeln!(card, "| `{}` | {done} |", cell(&column.name));

@@ -96,6 +96,14 @@ fn addresses_are_hidden_wherever_they_are_and_told_where_they_stay() {
             assert!(!text.contains(mac), "{mac} in {path}");
         }
     }
+    release(&world, "1.0.0", "mac").args(["--mac", "drop"]).run().expect_code(0);
+    let card = fs::read_to_string(world.path("mac/README.md")).expect("it is there");
+    let identifiers = card.split("### Identifiers").nth(1).and_then(|rest| rest.split("\n## ").next());
+    insta::assert_snapshot!(identifiers.expect("a section").trim(), @r"
+    No column holds such addresses. Where configuration and counts told them, they are withheld or replaced.
+
+    Lines that were rejected are counted, but not part of this release.
+    ");
     let outcome = release(&world, "1.0.0", "ip").args(["--ip", "drop"]).run().expect_code(0);
     assert!(
         outcome.stderr.contains("the catalogue names what looks like an IP address: its text is withheld"),

@@ -41,6 +41,8 @@ pub(crate) struct Request<'a> {
 }
 
 pub(crate) fn run(args: &ReleaseArgs) -> Result<Exit, Failure> {
+    // Before Ctrl-C is listened for: a key may come out of a pipe that nobody writes to.
+    let privacy = privacy(args)?;
     let lake = open(&args.lake, Exit::Input)?;
     let output = open(&args.output, Exit::Output)?;
     let manifest = read_manifest(&lake)?;
@@ -79,7 +81,7 @@ pub(crate) fn run(args: &ReleaseArgs) -> Result<Exit, Failure> {
         output: &output,
         version: args.version.to_string(),
         date: args.date.clone(),
-        privacy: privacy(args)?,
+        privacy,
         jobs: threads(args.jobs),
     };
     let manifest = release(request)?;

@@ -25,6 +25,8 @@ struct Output<'a> {
 }
 
 pub(crate) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
+    // Before Ctrl-C is listened for: a key may come out of a pipe that nobody writes to.
+    let mut key = args.key_file.as_deref().map(read_key).transpose()?;
     let lake = open(&args.lake, Exit::Input)?;
     let jobs = threads(args.jobs);
     let report = verify(&lake, VerifyOptions { quick: args.quick, jobs })?;
@@ -32,8 +34,7 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
         // What is not even what its own manifest says cannot be what is rebuilt, and needs no hours to be told so.
         Some(dumps) if report.is_clean() => {
             let progress = if args.json { ProgressMode::None } else { ProgressMode::Auto };
-            let key = args.key_file.as_deref().map(read_key).transpose()?;
-            let (catalogue, recipe) = (args.config.as_deref(), args.recipe.as_deref());
+            let (key, catalogue, recipe) = (key.take(), args.config.as_deref(), args.recipe.as_deref());
             Some(rebuild(&Request { lake: &lake, dumps, catalogue, recipe, key, jobs, progress })?)
         }
         _ => None,
