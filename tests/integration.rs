@@ -21,10 +21,13 @@ mod integration {
     mod inspection;
     mod interruption;
     mod limits;
+    mod listing;
     mod matching;
     mod memory;
+    mod outputs;
     mod packaging;
     mod profiles;
+    mod querying;
     mod real_data;
     mod recipes;
     mod rejections;

@@ -36,6 +36,10 @@ fn the_help_of_the_program_names_commands_and_exit_codes() {
       release      Freeze a lake under a version: documents, digests, never overwritten
       diff         Tell what changed between two lakes
       export       Write rows as CSV, NDJSON or Arrow, one file a device and month
+      query        Ask a lake something in SQL
+      head         Show the first rows of a lake
+      files        List the data files of a lake, for other engines
+      sql          Print code that makes a view of a lake in another engine
       recipe       List, print and explain recipes
       completions  Print a shell completion script
       man          Write man pages
@@ -461,14 +465,18 @@ fn man_writes_a_page_a_command() {
     flowlake-demo.1
     flowlake-diff.1
     flowlake-export.1
+    flowlake-files.1
+    flowlake-head.1
     flowlake-inspect.1
     flowlake-man.1
+    flowlake-query.1
     flowlake-recipe-check.1
     flowlake-recipe-list.1
     flowlake-recipe-show.1
     flowlake-recipe.1
     flowlake-release.1
     flowlake-sample.1
+    flowlake-sql.1
     flowlake-verify.1
     flowlake.1
     ");

@@ -17,7 +17,7 @@ mod ndjson;
 mod run;
 mod select;
 mod sink;
-mod text;
+pub mod text;
 
 pub use error::ExportError;
 pub use format::{Compression, Encoding, Format, UnsupportedCompression};

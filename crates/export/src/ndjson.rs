@@ -4,7 +4,9 @@ use std::io;
 
 use crate::text::Dialect;
 
-pub(crate) struct Ndjson;
+/// NDJSON.
+#[derive(Debug)]
+pub struct Ndjson;
 
 impl Dialect for Ndjson {
     const NULL: &'static [u8] = b"null";
@@ -45,6 +47,10 @@ impl Dialect for Ndjson {
         }
         out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
         Ok(())
+    }
+
+    fn json(json: &str, out: &mut Vec<u8>) {
+        out.extend_from_slice(json.as_bytes());
     }
 }
 

@@ -68,11 +68,17 @@ pub struct OutputFile<'a> {
     pub(crate) data_files: Vec<&'a DataFile>,
 }
 
-impl OutputFile<'_> {
+impl<'a> OutputFile<'a> {
     /// Its name. Devices are slugs, so it is one too.
     #[must_use]
     pub fn name(&self, encoding: Encoding) -> String {
         format!("{}_{}{}", self.device, self.month, encoding.extension())
+    }
+
+    /// The data files whose rows it will have, in order of their numbers.
+    #[must_use]
+    pub fn data_files(&self) -> &[&'a DataFile] {
+        &self.data_files
     }
 
     /// Rows it will have.

@@ -18,8 +18,11 @@ const PIECE_BYTES: usize = 256 * 1024;
 
 const MILLIS_PER_DAY: i64 = 86_400_000;
 
+pub use crate::csv::Csv;
+pub use crate::ndjson::Ndjson;
+
 /// What differs from one form of text to the other.
-pub(crate) trait Dialect {
+pub trait Dialect {
     /// A value that is absent.
     const NULL: &'static [u8];
     /// What ends a row.
@@ -34,7 +37,12 @@ pub(crate) trait Dialect {
     /// A date or a time, in letters that no form has another use for.
     fn time(text: &[u8], out: &mut Vec<u8>);
     /// A number, shortest of those that are read back as the same one.
+    ///
+    /// # Errors
+    /// When the form has no such number.
     fn float(value: f64, out: &mut Vec<u8>) -> io::Result<()>;
+    /// A list or an object, as JSON.
+    fn json(json: &str, out: &mut Vec<u8>);
 }
 
 /// Writes a file of text.
@@ -146,8 +154,8 @@ fn integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
 }
 
 /// Spells dates and times. Rows are nearly in order of time, so the date is nearly always that of the row before.
-#[derive(Default)]
-struct Dates {
+#[derive(Debug, Default)]
+pub struct Dates {
     day: Option<i64>,
     /// The date, and behind it the time that was asked for last.
     text: Vec<u8>,
@@ -156,7 +164,7 @@ struct Dates {
 
 impl Dates {
     /// `2019-06-25`, of an instant in milliseconds since 1970-01-01 00:00 UTC.
-    fn date(&mut self, millis: i64) -> &[u8] {
+    pub fn date(&mut self, millis: i64) -> &[u8] {
         let day = millis.div_euclid(MILLIS_PER_DAY);
         if self.day != Some(day) {
             self.day = Some(day);
@@ -167,7 +175,7 @@ impl Dates {
     }
 
     /// `2019-06-25T08:36:29.747Z`, of an instant in milliseconds since 1970-01-01 00:00 UTC.
-    fn timestamp(&mut self, millis: i64) -> &[u8] {
+    pub fn timestamp(&mut self, millis: i64) -> &[u8] {
         self.date(millis);
         let of_day = millis.rem_euclid(MILLIS_PER_DAY);
         let digit = |number: i64| b'0' + (number % 10) as u8;

@@ -1,5 +1,7 @@
 //! The command line: names and meanings here are a public contract.
 
+mod reading;
+
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
@@ -10,6 +12,9 @@ use clap_complete::Shell;
 use flowlake_store::Location;
 use semver::Version;
 
+pub(crate) use self::reading::{
+    AnswerFormat, FilesArgs, HeadArgs, QueryArgs, SelectionArgs, SqlArgs, SqlEngine, with_sql_told_apart,
+};
 use crate::instant::Instant;
 
 /// Turns raw IPFIX flow dumps into a Parquet lake partitioned by month and device class, with a manifest that accounts for
@@ -55,6 +60,14 @@ pub(crate) enum Command {
     Diff(DiffArgs),
     /// Write rows as CSV, NDJSON or Arrow, one file a device and month
     Export(ExportArgs),
+    /// Ask a lake something in SQL
+    Query(QueryArgs),
+    /// Show the first rows of a lake
+    Head(HeadArgs),
+    /// List the data files of a lake, for other engines
+    Files(FilesArgs),
+    /// Print code that makes a view of a lake in another engine
+    Sql(SqlArgs),
     /// List, print and explain recipes
     #[command(subcommand)]
     Recipe(RecipeCommand),
@@ -355,17 +368,8 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_enum, default_value_t = ExportCompression::None)]
     pub(crate) compression: ExportCompression,
 
-    /// Only devices of this class; may be given several times
-    #[arg(long, value_name = "CLASS")]
-    pub(crate) class: Vec<String>,
-
-    /// Only this month of flow starts in UTC; may be given several times
-    #[arg(long, value_name = "YYYY-MM")]
-    pub(crate) month: Vec<String>,
-
-    /// Only this device; may be given several times
-    #[arg(long, value_name = "NAME")]
-    pub(crate) device: Vec<String>,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
 
     /// Number of threads [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]

@@ -10,6 +10,8 @@ use flowlake_partition::read::ReadError;
 use flowlake_partition::rejected::RejectedError;
 use flowlake_partition::verify::VerifyError;
 use flowlake_partition::writer::WriteError;
+use flowlake_query::QueryError;
+use flowlake_query::view::ViewError;
 use flowlake_release::copy::CopyError;
 use flowlake_release::privacy::{PlanError, PrivacyError};
 use flowlake_sample::SampleError;
@@ -177,6 +179,34 @@ impl From<ExportError> for Failure {
             _ => Self::new(Exit::Input, error)
                 .hint("`flowlake verify` tells what else differs from the manifest"),
         }
+    }
+}
+
+impl From<QueryError> for Failure {
+    fn from(error: QueryError) -> Self {
+        let hint = error.hint();
+        let exit = match error {
+            QueryError::Interrupted => return Self::message(Exit::Interrupted, "interrupted"),
+            QueryError::Store(error) => return Self::store(Exit::Input, error),
+            // Also when whoever reads the answer has had enough.
+            QueryError::Write(error) if error.kind() != io::ErrorKind::InvalidData => {
+                return error.into();
+            }
+            QueryError::Entry(_)
+            | QueryError::Missing { .. }
+            | QueryError::Bytes { .. }
+            | QueryError::Memory
+            | QueryError::Run(_) => Exit::Input,
+            QueryError::Temporary { .. } => Exit::Output,
+            _ => Exit::Usage,
+        };
+        Self { exit, error: error.into(), hint }
+    }
+}
+
+impl From<ViewError> for Failure {
+    fn from(error: ViewError) -> Self {
+        Self::new(Exit::Usage, error)
     }
 }
 

@@ -10,6 +10,7 @@ mod exit;
 mod instant;
 mod pipeline;
 mod places;
+mod printable;
 mod progress;
 mod resources;
 mod table;
@@ -21,6 +22,7 @@ use clap::Parser;
 
 use crate::cli::{Cli, Command};
 use crate::exit::{Exit, Failure};
+use crate::printable::printable_lines;
 
 /// The system's allocator keeps a third more memory than is in use: rows that wait among short-lived columns leave gaps.
 #[cfg(not(target_env = "msvc"))]
@@ -28,7 +30,7 @@ use crate::exit::{Exit, Failure};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(cli::with_sql_told_apart(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to standard output and are no failure; clap knows which is which.
@@ -48,6 +50,10 @@ fn main() -> ExitCode {
         Command::Release(args) => commands::release::run(&args),
         Command::Diff(args) => commands::diff::run(&args),
         Command::Export(args) => commands::export::run(&args),
+        Command::Query(args) => commands::query::query(&args),
+        Command::Head(args) => commands::query::head(&args),
+        Command::Files(args) => commands::files::files(&args),
+        Command::Sql(args) => commands::files::sql(&args),
         Command::Recipe(command) => commands::recipe::run(&command),
         Command::Completions { shell } => commands::docs::completions(shell),
         Command::Man { output } => commands::docs::man(&output),
@@ -66,18 +72,18 @@ fn main() -> ExitCode {
 
 fn print_failure(failure: &Failure) -> io::Result<()> {
     let mut stderr = io::stderr().lock();
-    writeln!(stderr, "error: {}", failure.error)?;
     let mut last = failure.error.to_string();
+    writeln!(stderr, "error: {}", printable_lines(&last))?;
     for cause in failure.error.chain().skip(1) {
         let text = cause.to_string();
         // Some libraries repeat their cause in their own text.
         if text != last {
-            writeln!(stderr, "caused by: {text}")?;
+            writeln!(stderr, "caused by: {}", printable_lines(&text))?;
         }
         last = text;
     }
     if let Some(hint) = &failure.hint {
-        writeln!(stderr, "hint: {hint}")?;
+        writeln!(stderr, "hint: {}", printable_lines(hint))?;
     }
     Ok(())
 }

@@ -4,11 +4,22 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 
 /// A table whose columns after the first `left` are numbers, aligned right.
 pub(crate) fn table(header: &[&str], left: usize, rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let right: Vec<bool> = (0..header.len()).map(|position| position >= left).collect();
+    aligned_table(header, &right, rows)
+}
+
+/// A table whose columns are aligned right as told, and left where nothing is told.
+pub(crate) fn aligned_table(
+    header: &[&str],
+    right: &[bool],
+    rows: impl IntoIterator<Item = Vec<String>>,
+) -> String {
+    let cell = |(i, text): (usize, &str)| aligned(text, right.get(i).copied().unwrap_or_default());
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(header.iter().enumerate().map(|(i, text)| aligned(text, i >= left)));
+    table.set_header(header.iter().copied().enumerate().map(cell));
     for row in rows {
-        table.add_row(row.iter().enumerate().map(|(i, text)| aligned(text, i >= left)).collect::<Vec<_>>());
+        table.add_row(row.iter().map(String::as_str).enumerate().map(cell).collect::<Vec<_>>());
     }
     // Trailing spaces would show up in every diff of an output.
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")

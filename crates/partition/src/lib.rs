@@ -4,7 +4,7 @@
 //! crate exists so that everything a reader of a lake relies on is decided in one place: where a file lies
 //! ([`layout`]), which types and encodings it has ([`table`], [`writer`]), how its rows are proved ([`digest`]), where lines
 //! are kept that are no rows ([`rejected`]), what the lake says about itself ([`manifest`], [`profile`]), how it appears all at
-//! once ([`publish`]), how it is read back ([`read`], [`rows`], [`scan`]), how its rows are written again ([`rewrite`]),
+//! once ([`publish`]), how it is read back ([`read`], [`scan`]), how its rows are written again ([`rewrite`]),
 //! how it is checked later ([`verify`]) and how two lakes differ ([`diff`]).
 //!
 //! A task (one dump) uses [`split`], [`writer`] and [`rejected`]; the build uses [`publish`] once, around all tasks.
@@ -24,7 +24,6 @@ pub mod read;
 pub mod rejected;
 pub mod rewrite;
 mod row_buffer;
-pub mod rows;
 pub mod scan;
 mod spill;
 pub mod split;

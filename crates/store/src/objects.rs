@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path as ObjectPath;
 use object_store::{
@@ -19,7 +21,7 @@ use crate::error::{ErrorKind, StoreError, was_tried_again};
 use crate::location::ObjectUrl;
 use crate::options::StoreOptions;
 use crate::orphans::{Orphans, UnfinishedUpload};
-use crate::reader::ObjectReader;
+use crate::reader::{self, ObjectReader};
 use crate::runtime;
 use crate::store::{Entry, EntryKind, Version};
 use crate::upload::{DIGEST_ATTRIBUTE, Uploads};
@@ -316,6 +318,19 @@ impl ObjectStore {
 
     pub(crate) fn reader(&self, entry: &Entry) -> ObjectReader {
         ObjectReader::new(self, entry)
+    }
+
+    /// A range of an object of a known size, for callers with a runtime of their own: it is read on the threads of this crate.
+    /// A range that breaks off is asked for again from where it did.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the object has another size.
+    pub async fn read_range(&self, path: &str, bytes: u64, range: Range<u64>) -> Result<Bytes, StoreError> {
+        let lost = |error: tokio::task::JoinError| {
+            let url = self.url().join(path).to_string();
+            StoreError::of_kind("read", url, ErrorKind::Other, error.to_string())
+        };
+        reader::range(self, path, bytes, range).await.map_err(lost)?
     }
 
     pub(crate) fn fetch(&self, entry: &Entry) -> Result<File, StoreError> {

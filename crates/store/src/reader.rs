@@ -99,6 +99,23 @@ impl Drop for ObjectReader {
     }
 }
 
+/// Begins to read a range of an object of `bytes` bytes.
+pub(crate) fn range(
+    store: &ObjectStore,
+    path: &str,
+    bytes: u64,
+    range: Range<u64>,
+) -> JoinHandle<Result<Bytes, StoreError>> {
+    let source = Source {
+        object: store.url().object(path),
+        url: store.url().join(path).to_string(),
+        bytes,
+        e_tag: None,
+    };
+    let store = store.clone();
+    store.handle().clone().spawn(async move { read_range(&store, &source, range).await })
+}
+
 /// Reads a range whole. Where an answer breaks off, the rest is asked for from there: bytes that came are never asked for
 /// again, so that a bad line makes reading slow but does not end it.
 async fn read_range(store: &ObjectStore, source: &Source, range: Range<u64>) -> Result<Bytes, StoreError> {

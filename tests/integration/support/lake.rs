@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flowlake_partition::read::read_manifest;
-use flowlake_partition::rows::read_rows;
-use flowlake_store::LakeStore;
 use fs_err as fs;
 use polars::prelude::{Column, DataFrame, DataType};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
+
+use super::rows::read_frame;
 
 /// A lake on disk.
 #[derive(Debug)]
@@ -105,12 +104,7 @@ impl Lake {
     /// A data file as a frame, with the columns that are in the file.
     #[track_caller]
     pub(crate) fn frame(&self, path: &str) -> DataFrame {
-        let store = LakeStore::Directory(self.path.clone());
-        let manifest = read_manifest(&store).expect("a manifest");
-        let file = manifest.files.iter().find(|file| file.path == path).expect("a data file");
-        let columns: Vec<&str> = manifest.schema.columns.iter().map(|column| column.name.as_str()).collect();
-        let rows = read_rows(&store, file, &columns).expect("a Parquet file");
-        rows.drop_many(["month", "deviceClass"])
+        read_frame(&self.path(path))
     }
 
     /// All rows, file by file, in order.

@@ -7,11 +7,13 @@ mod lake;
 pub(crate) mod oracle;
 pub(crate) mod pack;
 mod program;
+mod rows;
 mod world;
 
 pub(crate) use flow::{DEVICE_MAC, DumpText, Flow, OTHER_MAC, ROUTER_MAC};
 pub(crate) use lake::{Lake, frame_rows, tree, without_digests};
 pub(crate) use program::{BINARY, Outcome, Program, section, skipped, wait_for};
+pub(crate) use rows::read_frame;
 pub(crate) use world::{World, catalogue, device};
 
 /// So many cases of a property, or as many as `PROPTEST_CASES` says: more dig deeper. A failure is to become a test with

@@ -23,6 +23,7 @@ use crate::pipeline::memory::MemoryPlan;
 use crate::pipeline::plan::{Plan, plan};
 use crate::pipeline::{commit, pool};
 use crate::places::open;
+use crate::printable::printable_lines;
 use crate::progress::Progress;
 use crate::{resources, table};
 
@@ -247,14 +248,14 @@ pub(crate) fn warn_of_races(publication: &Publication, output: &LakeStore) {
 
 /// Shows a warning that is about this run and nothing that stays.
 pub(crate) fn warn(message: &str) {
-    let _ = writeln!(io::stderr().lock(), "warning: {message}");
+    let _ = writeln!(io::stderr().lock(), "warning: {}", printable_lines(message));
 }
 
 /// Shows warnings. They are in the manifest too: that nobody can see them here is no reason to stop.
 pub(crate) fn show_warnings(warnings: &[Warning]) {
     let mut stderr = io::stderr().lock();
     for warning in warnings {
-        let _ = writeln!(stderr, "warning: {}", warning.message);
+        let _ = writeln!(stderr, "warning: {}", printable_lines(&warning.message));
     }
 }
 

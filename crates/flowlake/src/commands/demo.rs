@@ -6,13 +6,10 @@ use flowlake_ingest::Catalogue;
 use flowlake_partition::manifest::Selection;
 use flowlake_partition::publish::PublishMode;
 use flowlake_partition::read::read_manifest;
-use flowlake_partition::rows::read_rows;
 use flowlake_partition::verify::{VerifyOptions, verify};
+use flowlake_query::Flows;
 use flowlake_sample::SampleOptions;
 use flowlake_store::LakeStore;
-use polars::prelude::{
-    DataFrame, IntoLazy, PolarsResult, SortMultipleOptions, UnionArgs, col, concat, len, lit,
-};
 
 use super::build::{Request, build};
 use crate::cli::{DemoArgs, ProgressMode, threads};
@@ -65,66 +62,29 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     }
 
     say("\n4. A first query: what each class of device does\n")?;
-    let answer = first_query(&store)?;
-    say(&print_frame(&answer).map_err(|error| Failure::new(Exit::Input, error))?)?;
+    say(&format!("flowlake query {} \"\n{FIRST_QUERY}\"\n", lake.display()))?;
+    let question =
+        Flows::of(&store, &read_manifest(&store)?, super::query::limits(None, jobs))?.ask(FIRST_QUERY)?;
+    say(&super::query::table_of(question)?)?;
 
     let lake = lake.display();
     say("\nNow try:")?;
     say(&format!("  flowlake inspect {lake}"))?;
+    say(&format!("  flowlake head {lake}"))?;
+    say(&format!(
+        "  flowlake query {lake} \"SELECT month, COUNT(*) AS flows FROM flows GROUP BY month ORDER BY month\""
+    ))?;
     say(&format!("  duckdb -c \"FROM read_parquet('{lake}/data/**/*.parquet') LIMIT 5\""))?;
     Ok(Exit::Success)
 }
 
-/// Columns the first query reads.
-const QUERIED: [&str; 5] =
-    ["deviceName", "serviceType", "octetTotalCount", "reverseOctetTotalCount", "reversePacketTotalCount"];
-
-/// Flows, bytes and the share of unanswered flows by device class.
-fn first_query(lake: &LakeStore) -> Result<DataFrame, Failure> {
-    let manifest = read_manifest(lake)?;
-    let mut flows = Vec::with_capacity(manifest.files.len());
-    for file in &manifest.files {
-        let rows = read_rows(lake, file, &QUERIED).map_err(|error| Failure::new(Exit::Input, error))?;
-        flows.push(rows.lazy());
-    }
-    let answer = concat(flows, UnionArgs::default()).and_then(|flows| {
-        flows
-            .group_by([col("deviceClass")])
-            .agg([
-                col("deviceName").n_unique().alias("devices"),
-                len().alias("flows"),
-                (col("octetTotalCount") + col("reverseOctetTotalCount")).sum().alias("bytes"),
-                (col("reversePacketTotalCount").eq(lit(0)).mean() * lit(100.0)).alias("unanswered %"),
-                (col("serviceType").eq(lit("DNS")).mean() * lit(100.0)).alias("DNS %"),
-            ])
-            .sort(
-                ["flows", "deviceClass"],
-                SortMultipleOptions::default().with_order_descending_multi([true, false]),
-            )
-            .collect()
-    });
-    answer.map_err(|error| Failure::new(Exit::Input, error))
-}
-
-fn print_frame(frame: &DataFrame) -> PolarsResult<String> {
-    let header: Vec<&str> = frame.columns().iter().map(|column| column.name().as_str()).collect();
-    let mut rows = Vec::new();
-    for i in 0..frame.height() {
-        let mut row = vec![frame.column(header[0])?.str()?.get(i).unwrap_or_default().to_owned()];
-        for name in &header[1..] {
-            let column = frame.column(name)?;
-            row.push(match column.dtype().is_float() {
-                true => format!("{:.1}", column.f64()?.get(i).unwrap_or_default()),
-                false => {
-                    let number = column.cast(&polars::prelude::DataType::UInt64)?;
-                    table::count(number.u64()?.get(i).unwrap_or_default())
-                }
-            });
-        }
-        rows.push(row);
-    }
-    Ok(table::table(&header, 1, rows))
-}
+/// Flows, bytes and the shares of unanswered flows and of DNS by device class.
+const FIRST_QUERY: &str = "\
+SELECT deviceClass, COUNT(DISTINCT deviceName) AS devices, COUNT(*) AS flows,
+       SUM(octetTotalCount + reverseOctetTotalCount) AS bytes,
+       ROUND(AVG(CASE WHEN reversePacketTotalCount = 0 THEN 100.0 ELSE 0.0 END), 1) AS unansweredPercent,
+       ROUND(AVG(CASE WHEN serviceType = 'DNS' THEN 100.0 ELSE 0.0 END), 1) AS dnsPercent
+FROM flows GROUP BY deviceClass ORDER BY flows DESC, deviceClass";
 
 fn say(line: &str) -> Result<(), Failure> {
     writeln!(io::stdout().lock(), "{line}")?;

@@ -5,9 +5,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use flowlake_export::{
-    Compression, Encoding, ExportError, ExportOptions, Format, Selection, Written, export, select,
-};
+use flowlake_export::{Compression, Encoding, ExportError, ExportOptions, Format, Written, export, select};
 use flowlake_partition::manifest::Dataset;
 use flowlake_partition::publish::{PublishError, PublishMode, Staging};
 use flowlake_partition::read::read_manifest;
@@ -25,9 +23,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let encoding = Encoding::new(format(args.format), compression(args.compression))?;
     let lake = open(&args.lake, Exit::Input)?;
     let manifest = read_manifest(&lake)?;
-    let selection =
-        Selection { classes: args.class.clone(), months: args.month.clone(), devices: args.device.clone() };
-    let files = select(&manifest, &selection)?;
+    let files = select(&manifest, &args.selection.selection())?;
     if let LakeStore::Directory(lake) = &lake {
         refuse_inside_lake(lake, &args.output)?;
     }
