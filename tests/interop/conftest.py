@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from functools import cache
 from itertools import count, product
 from pathlib import Path
 
+import duckdb
 import pytest
 
 import lakes
+from engines.clickhouse_engine import ClickHouse
+from engines.duckdb_engine import DuckDB
+from engines.java import missing_java
+from engines.pandas_engine import Pandas
+from engines.polars_engine import Polars
+from engines.pyarrow_engine import PyArrow
+from engines.reading import ELSEWHERE, Engine
 from object_stores.corpus import Corpus
 from object_stores.stores import Store, named_store
 
@@ -127,3 +136,75 @@ def dumps_url(store: Store, corpus: Corpus) -> str:
 def prefix() -> str:
     """A place in a store that no other test uses."""
     return f"{PREFIX}{next(numbers)}/"
+
+
+# ---- engines that read lakes
+
+
+@pytest.fixture(scope="session")
+def elsewhere() -> Iterator[None]:
+    """The machine is in another time zone: everything in a lake is UTC, so that this must make no difference."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", ELSEWHERE)
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.fixture(scope="session")
+def duckdb_engine(elsewhere: None) -> Iterator[DuckDB]:
+    with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
+        yield DuckDB(connection)
+
+
+@pytest.fixture(scope="session")
+def polars_engine(elsewhere: None) -> Polars:
+    return Polars()
+
+
+@pytest.fixture(scope="session")
+def pyarrow_engine(elsewhere: None) -> PyArrow:
+    return PyArrow()
+
+
+@pytest.fixture(scope="session")
+def pandas_engine(elsewhere: None) -> Pandas:
+    return Pandas()
+
+
+@pytest.fixture(scope="session")
+def clickhouse_engine(elsewhere: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
+    # Imported where it is wanted: it takes hundreds of megabytes.
+    from chdb.session import Session
+
+    session = Session(str(tmp_path_factory.mktemp("clickhouse")))
+    yield ClickHouse(session)
+    session.close()
+
+
+@pytest.fixture(scope="session")
+def java() -> None:
+    """Skips what needs Spark where there is no Java for it."""
+    if missing := missing_java():
+        pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def spark_engine(elsewhere: None, java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One Spark for all tests of this process: each is a virtual machine of Java."""
+    from engines.spark_engine import Spark, session
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+        started = session("local[2]", tmp_path_factory.mktemp("spark"))
+    yield Spark(started)
+    started.stop()
+
+
+ENGINES = ["duckdb", "polars", "pyarrow", "pandas", "clickhouse", "spark"]
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each engine in turn."""
+    return request.getfixturevalue(f"{request.param}_engine")

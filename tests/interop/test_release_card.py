@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import duckdb
 import pytest
 
 import lakes
+from cookbook import java_is_missing, run_apart
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +75,25 @@ def test_the_snippets_in_python(release: Path, rows: dict[tuple[str, str], int],
     assert sorted((month, int(flows)) for month, flows in printed) == sorted(
         (month, flows) for (_, month), flows in rows.items()
     )
+
+
+def test_the_snippet_for_spark(release: Path, rows: dict[tuple[str, str], int], tmp_path: Path) -> None:
+    if reason := java_is_missing():
+        pytest.skip(reason)
+    # The card is for Spark's own shell, which has a session. It is not to leave anything in the release.
+    shell = "from pyspark.sql import SparkSession\n\nspark = SparkSession.builder.getOrCreate()"
+    (tmp_path / "data").symlink_to(release / "data")
+    session, outcome = run_apart(
+        [("spark", "python", code) for code in (shell, snippet(release, "Spark", "python"))], tmp_path
+    )
+    assert session.error is None, session.error
+    assert outcome.error is None, outcome.error
+    read = Counter((row["deviceClass"], row["month"]) for row in outcome.rows or [])
+    assert read == rows
+    # Spark shows the first 20 rows, in any order.
+    shown = re.findall(r"^\| *(\w+)\| *(\d{4}-\d{2})\| *(\d+)\|$", outcome.printed, re.MULTILINE)
+    assert len(shown) == min(20, len(rows)), outcome.printed
+    assert {(device_class, month): int(flows) for device_class, month, flows in shown}.items() <= rows.items()
 
 
 def test_the_table_of_classes_and_months(release: Path, rows: dict[tuple[str, str], int]) -> None:
