@@ -424,11 +424,35 @@ fn a_full_standard_output_is_a_failure() {
         return skipped("no /dev/full here");
     };
     let world = World::with_hub(&DumpText::of([Flow::new()]));
-    world.built();
-    let program = world.about_lake("inspect");
-    let output =
-        program.command().stdout(full.into_file()).stderr(Stdio::piped()).output().expect("the binary runs");
-    program.outcome(&output).expect_code(4).expect_says(["No space left on device"]);
+    let told = |program: &Program| {
+        let full = full.try_clone().expect("it is open").into_file();
+        let output = program.command().stdout(full).stderr(Stdio::piped()).output().expect("the binary runs");
+        program.outcome(&output).expect_code(4).stderr
+    };
+    // What was to be made is there, and this is said.
+    insta::assert_snapshot!(told(&world.build()), @r"
+    error: cannot write to standard output
+    caused by: No space left on device (os error 28)
+    hint: the lake is in its place all the same: [dir]/lake
+    ");
+    insta::assert_snapshot!(told(&world.about_lake("inspect")), @r"
+    error: cannot write to standard output
+    caused by: No space left on device (os error 28)
+    ");
+    let export = world.about_lake("export").args(["--format", "csv", "--output"]).arg(world.path("export"));
+    insta::assert_snapshot!(told(&export), @r"
+    error: cannot write to standard output
+    caused by: No space left on device (os error 28)
+    hint: the export is in its place all the same: [dir]/export
+    ");
+    assert!(world.path("lake/manifest.json").exists() && world.path("export").exists());
+    // An answer that was to go to a file, or to a device, names that one.
+    let query =
+        world.about_lake("query").args(["SELECT 1 AS n", "--format", "csv", "--output", "/dev/full"]).run();
+    insta::assert_snapshot!(query.expect_code(4).stderr, @r"
+    error: cannot write /dev/full
+    caused by: No space left on device (os error 28)
+    ");
 }
 
 #[test]

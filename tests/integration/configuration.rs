@@ -98,7 +98,7 @@ fn an_unknown_key_is_refused_wherever_it_stands() {
     let message = refuse(&one(&hub()).replace("[dataset]", "[dataset]\nyear = 2019"), Some("year = 2019"));
     insta::assert_snapshot!(message, @"unknown field `year`, expected one of `name`, `title`, `licence`, `redistribution`, `licence_url`, `description`, `creators`, `citation`, `url`");
     let message = refuse(&catalogue("[limits]\nmax_lines = 3\n", &[hub()]), Some("max_lines = 3"));
-    insta::assert_snapshot!(message, @"unknown field `max_lines`, expected one of `max_rejected_share`, `max_rejected_lines`, `max_months`, `max_line_bytes`, `max_decompressed_bytes`, `max_archive_entries`");
+    insta::assert_snapshot!(message, @"unknown field `max_lines`, expected one of `max_rejected_share`, `max_rejected_lines`, `max_rejected_bytes`, `max_months`, `max_line_bytes`, `max_decompressed_bytes`, `max_archive_entries`");
     let message = refuse(&(one(&hub()) + "\n[outputs]\n"), Some("[outputs]"));
     insta::assert_snapshot!(message, @"unknown field `outputs`, expected one of `dataset`, `limits`, `device`");
 }

@@ -191,7 +191,7 @@ fn replacing_a_lake_gives_the_same_bytes_as_building_it_afresh() {
 }
 
 #[test]
-fn no_path_time_or_host_is_in_any_file() {
+fn no_path_is_in_any_file() {
     let world = odd_world();
     world.built();
     let root = world.root().to_str().expect("UTF-8").as_bytes().to_vec();

@@ -1,9 +1,12 @@
 //! `flowlake inspect`: what a lake holds and how it was made.
 
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
 use serde_json::Value;
 
 use super::support::{
-    DEVICE_MAC, DumpText, Flow, OTHER_MAC, ROUTER_MAC, World, catalogue, device, pack, section,
+    DEVICE_MAC, DumpText, Flow, OTHER_MAC, ROUTER_MAC, World, catalogue, device, pack, section, skipped,
     without_digests,
 };
 
@@ -130,4 +133,29 @@ fn inspect_needs_the_manifest_alone() {
 fn what_is_no_lake_cannot_be_inspected() {
     let outcome = World::new().about_lake("inspect").run().expect_code(3);
     insta::assert_snapshot!(outcome.stderr, @"error: [dir]/lake is not a lake: it has no manifest.json");
+}
+
+#[test]
+fn a_manifest_that_is_no_file_is_neither_waited_for_nor_read_without_an_end() {
+    let world = World::new();
+    fs_err::create_dir(world.path("lake")).expect("it is made");
+    let manifest = world.path("lake/manifest.json");
+    let told = || world.about_lake("inspect").run().expect_code(3).stderr;
+    symlink("/dev/zero", &manifest).expect("a link");
+    insta::assert_snapshot!(told(), @r"
+    error: cannot read [dir]/lake/manifest.json
+    caused by: it is no regular file
+    ");
+    fs_err::remove_file(&manifest).expect("it goes");
+    // More than any manifest has, and nothing on disk.
+    fs_err::File::create(&manifest).and_then(|file| file.set_len(1 << 40)).expect("it is made");
+    insta::assert_snapshot!(told(), @r"
+    error: cannot read [dir]/lake/manifest.json
+    caused by: it takes 1099511627776 bytes, and what is read as a whole at most 1073741824
+    ");
+    fs_err::remove_file(&manifest).expect("it goes");
+    match Command::new("mkfifo").arg(&manifest).status() {
+        Ok(made) if made.success() => assert!(told().contains("it is no regular file")),
+        _ => skipped("no named pipes here"),
+    }
 }

@@ -97,24 +97,27 @@ fn what_a_killed_build_left_behind_is_removed_by_the_next_one() {
 }
 
 #[test]
-fn a_build_at_work_is_not_taken_for_the_leavings_of_a_dead_one() {
+fn a_second_build_of_the_same_lake_is_told_who_is_at_work() {
     let world = endless();
     let slow = world.build();
     let mut child = slow.start();
     assert!(wait_for(&mut child, || has_begun(&world)), "it was over before it began");
     let staging = world.staging();
-    let quick = World::with_hub(&DumpText::of([Flow::new()]));
-    let program = Program::new(["build", "--progress", "none", "--config"])
-        .arg(quick.catalogue_path())
-        .arg("--input")
-        .arg(quick.dumps())
-        .arg("--output")
-        .arg(world.path("lake"));
-    program.run().expect_code(0);
-    assert_eq!(world.staging(), staging, "the slow build goes on");
+    let told = |second: &Program| {
+        let told = second.run().expect_code(5).stderr;
+        let told = told.replace(&format!("process {} on ", child.id()), "process PID on ");
+        let host = told.split_once(" on ").and_then(|(_, rest)| rest.lines().next()).expect("a host");
+        told.replace(host, "HOST")
+    };
+    insta::assert_snapshot!(told(&world.build()), @r"
+    error: [dir]/lake is being written by another flowlake: process PID on HOST
+    hint: wait until it has ended, or give another --output
+    ");
+    assert_eq!(told(&world.build().arg("--replace")), told(&world.build()));
+    assert_eq!(world.staging(), staging, "the first build goes on");
     send("INT", &child);
     assert_eq!(child.wait().expect("it ends").code(), Some(130));
-    world.lake();
+    assert!(!world.path("lake").exists());
     world.expect_no_staging();
 }
 

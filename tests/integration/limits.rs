@@ -26,7 +26,7 @@ fn a_line_above_the_cap_is_an_error_that_names_line_and_cap() {
     let dump = DumpText::of([Flow::new(), flow_of(LINE + 1), Flow::new()]);
     let outcome = refuse(&dump, "max_line_bytes = 65536");
     insta::assert_snapshot!(outcome.stderr, @r"
-    error: dump hub: a line's length in bytes is above the limit of 65536 (line 2)
+    error: dump hub: a line's length in bytes is above the limit of 65536 (line 2, byte 1608)
     hint: if the dump is genuine, raise `max_line_bytes` under [limits] in the catalogue
     ");
 }
@@ -49,15 +49,18 @@ fn a_line_without_end_is_stopped_at_the_cap_without_any_configuration() {
     world.add_dump("hub.tar.gz", &pack::tar_gz("hub", &line));
     let outcome = world.refused(3, &[]);
     insta::assert_snapshot!(outcome.stderr, @r"
-    error: dump hub: a line's length in bytes is above the limit of 1048576 (line 1)
+    error: dump hub: a line's length in bytes is above the limit of 1048576 (line 1, byte 0)
     hint: if the dump is genuine, raise `max_line_bytes` under [limits] in the catalogue
     ");
 }
 
 #[test]
 fn a_too_long_line_at_the_end_of_a_dump_is_found_too() {
-    let dump = DumpText::default().flow(&Flow::new()).line("x".repeat(LINE + 1));
-    refuse(&dump, "max_line_bytes = 65536").expect_says(["(line 2)", "max_line_bytes"]);
+    let dump = DumpText::default().flow(&Flow::new());
+    let offset = dump.offset();
+    let dump = dump.line("x".repeat(LINE + 1));
+    refuse(&dump, "max_line_bytes = 65536")
+        .expect_says([&format!("(line 2, byte {offset})"), "max_line_bytes"]);
 }
 
 #[test]
@@ -177,6 +180,21 @@ fn more_rejected_lines_than_the_cap_stop_a_build_whatever_their_share() {
     ");
     let world = world.with_limits("max_rejected_share = 1.0\nmax_rejected_lines = 20");
     assert_eq!(world.built().accounting()["rejected"], 20);
+}
+
+#[test]
+fn rejected_lines_longer_than_the_cap_all_together_stop_a_build() {
+    let dump =
+        ["abcd", "efgh", "ijklm"].iter().fold(DumpText::of([Flow::new()]), |dump, line| dump.line(line));
+    let world = World::with_hub(&dump).with_limits("max_rejected_share = 1.0\nmax_rejected_bytes = 12");
+    let outcome = world.refused(1, &[]);
+    insta::assert_snapshot!(outcome.stderr, @r"
+    error: dump hub: more than 12 bytes of lines are rejected; the first: line 4, byte 1987: not JSON: expected value at column 1
+    hint: is this a dump of flows? If it is, raise `max_rejected_bytes` under [limits] in the catalogue
+    ");
+    world.expect_no_staging();
+    let world = world.with_limits("max_rejected_share = 1.0\nmax_rejected_bytes = 13");
+    assert_eq!(world.built().accounting()["rejected"], 3);
 }
 
 #[test]

@@ -69,6 +69,35 @@ fn many_months_need_few_open_files() {
 }
 
 #[test]
+fn too_few_open_files_are_told_before_anything_is_touched() {
+    let world = World::with_hub(&DumpText::of([Flow::new()]));
+    let limited = |files: u32| {
+        let command = world.build_to("above/lake").command();
+        let limit = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &limit]).arg(command.get_program()).args(command.get_args());
+        let outcome = shell.output().expect("a shell");
+        (outcome.status.code(), String::from_utf8(outcome.stderr).expect("text"))
+    };
+    let (code, told) = limited(8);
+    insta::assert_snapshot!(told, @r"
+    error: no more than 8 files may be open at a time, and 32 may be needed
+    hint: raise the limit, as with `ulimit -n 32`
+    ");
+    assert_eq!(code, Some(2));
+    let (code, told) = limited(47);
+    insta::assert_snapshot!(told, @r"
+    error: no more than 47 files may be open at a time, and 48 may be needed
+    hint: raise the limit, as with `ulimit -n 48`, or give fewer --jobs
+    ");
+    assert_eq!(code, Some(2));
+    assert!(!world.path("above").exists());
+    // As few as are said to be enough are.
+    let (code, told) = limited(48);
+    assert_eq!((code, told.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn a_limit_that_cannot_be_kept_is_refused() {
     let world = World::with_hub(&DumpText::of([Flow::new()]));
     let outcome = world.refused(2, &["--memory-limit", "100MB"]);

@@ -2,7 +2,9 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use fs_err as fs;
 use serde_json::{Value, json};
@@ -10,7 +12,7 @@ use serde_json::{Value, json};
 use super::support::exported::spelled;
 use super::support::{
     DEVICE_MAC, DumpText, Flow, OTHER_MAC, Outcome, Program, ROUTER_MAC, World, catalogue, device,
-    frame_rows, pack, read_frame, skipped, tree, without_digests,
+    frame_rows, pack, read_frame, tree, without_digests,
 };
 
 /// A lake of two devices in two months.
@@ -415,22 +417,23 @@ fn a_lake_that_is_replaced_meanwhile_is_not_called_damaged() {
     let manifest = lake.path("manifest.json");
     let old = fs::read_to_string(&manifest).expect("a manifest");
     fs::remove_file(lake.path(&lake.file("hub", "2019-07"))).expect("it goes");
-    let commands = [world.query("SELECT COUNT(*) AS n FROM flows"), world.about_lake("head")];
-    for program in commands {
-        // Whoever opens a pipe reads the old manifest, and whoever comes later the new one.
-        fs::remove_file(&manifest).expect("it goes");
-        if !Command::new("mkfifo").arg(&manifest).status().is_ok_and(|made| made.success()) {
-            return skipped("no named pipes here");
-        }
-        let child = program.start();
-        let mut pipe = fs::OpenOptions::new().write(true).open(&manifest).expect("it is read");
-        let new = old.replace("Flows of a test", "Other flows of a test");
-        assert_ne!(new, old);
-        fs::write(world.path("new.json"), new).expect("it is written");
-        fs::rename(world.path("new.json"), &manifest).expect("it is renamed");
-        pipe.write_all(old.as_bytes()).expect("it is read");
-        drop(pipe);
-        let outcome = program.outcome(&child.wait_with_output().expect("it ends")).expect_code(5);
+    let new = |number: u32| old.replace("Flows of a test", &format!("Flows of test {number}"));
+    assert_ne!(new(1), old);
+    for program in [world.query("SELECT COUNT(*) AS n FROM flows"), world.about_lake("head")] {
+        // Another manifest every few moments: between the first look of a command and its second there is nearly always one,
+        // and a command that meets none is run once more.
+        let ended = AtomicBool::new(false);
+        let outcome = thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in (1..).take_while(|_| !ended.load(Ordering::Relaxed)) {
+                    fs::write(world.path("new.json"), new(number)).expect("it is written");
+                    fs::rename(world.path("new.json"), &manifest).expect("it is renamed");
+                }
+            });
+            let outcome = (0..100).map(|_| program.run()).find(|outcome| outcome.code == Some(5));
+            ended.store(true, Ordering::Relaxed);
+            outcome.expect("one is told")
+        });
         insta::allow_duplicates! {
             insta::assert_snapshot!(outcome.stderr, @r"
             error: [dir]/lake was replaced while it was read
@@ -441,6 +444,60 @@ fn a_lake_that_is_replaced_meanwhile_is_not_called_damaged() {
     // Nothing is hidden of a lake that is as it was.
     fs::write(&manifest, old).expect("it is written");
     world.query("SELECT COUNT(*) AS n FROM flows").run().expect_code(3).expect_says(["is not there"]);
+}
+
+#[test]
+fn a_manifest_that_contradicts_itself_gives_no_answer() {
+    let world = world();
+    let lake = world.lake();
+    let manifest = lake.path("manifest.json");
+    let whole: Value = serde_json::from_slice(&fs::read(&manifest).expect("a manifest")).expect("JSON");
+    let told = |change: &dyn Fn(&mut Vec<Value>)| {
+        let mut changed = whole.clone();
+        change(changed["files"].as_array_mut().expect("files"));
+        fs::write(&manifest, changed.to_string()).expect("it is written");
+        let told = world.refused_query(3, "SELECT COUNT(*) AS n FROM flows");
+        let code = world.about_lake("sql").args(["--engine", "duckdb"]).run().expect_code(3);
+        assert_eq!((code.stdout.as_str(), without_digests(&code.stderr)), ("", told.clone()));
+        told
+    };
+    insta::assert_snapshot!(told(&|files| files.truncate(1)), @"error: the manifest is damaged: its total is 48 rows, its data files have 20");
+    insta::assert_snapshot!(told(&Vec::clear), @"error: the manifest is damaged: its total is 48 rows, its data files have 0");
+    insta::assert_snapshot!(told(&|files| files.push(files[0].clone())), @"error: the manifest is damaged: it lists data/month=2019-07/deviceClass=iotGatewayHub/hub-00000-[digest].parquet twice");
+}
+
+#[test]
+fn sql_reads_no_other_file_and_writes_none() {
+    let world = world();
+    fs::write(world.path("secret.csv"), "word\nof somebody else\n").expect("it is written");
+    let secret = world.path("secret.csv").display().to_string();
+    let before = tree(&world.path(""));
+    for sql in [
+        "SELECT * FROM 'FILE'",
+        "SELECT * FROM \"FILE\"",
+        "SELECT * FROM read_csv('FILE')",
+        "SELECT * FROM read_parquet('FILE')",
+        "SELECT pg_read_file('FILE')",
+        "CREATE EXTERNAL TABLE other STORED AS CSV LOCATION 'FILE'",
+        "CREATE TABLE other AS SELECT * FROM flows",
+        "CREATE VIEW other AS SELECT * FROM flows",
+        "COPY flows TO 'FILE'",
+        "COPY (SELECT 1 AS n) TO 'FILE.new' STORED AS CSV",
+        "COPY flows FROM 'FILE'",
+        "INSERT INTO flows SELECT * FROM flows",
+        "DELETE FROM flows",
+        "UPDATE flows SET deviceName = 'x'",
+        "DROP TABLE flows",
+        "SET datafusion.execution.batch_size = 1",
+        "SELECT 1 AS n; COPY flows TO 'FILE.new'",
+        "WITH gone AS (DELETE FROM flows) SELECT 1 AS n",
+        "EXPLAIN ANALYZE COPY flows TO 'FILE.new'",
+    ] {
+        let sql = sql.replace("FILE", &secret);
+        let told = world.refused_query(2, &sql);
+        assert!(told.starts_with("error: ") && !told.contains("of somebody else"), "{sql}\n{told}");
+        assert_eq!(tree(&world.path("")), before, "{sql}");
+    }
 }
 
 #[test]

@@ -250,7 +250,7 @@ fn a_target_that_is_not_writable_is_named() {
     }
     let read = |name: &str| fs::read_to_string(world.path(name)).expect("the script wrote it");
     assert_eq!(read("code"), "4\n4\n", "{}", read("log"));
-    assert!(read("log").starts_with("error: cannot create the staging directory "), "{}", read("log"));
+    assert!(read("log").starts_with("error: cannot create the lock file "), "{}", read("log"));
     assert!(read("log").contains("Read-only file system"), "{}", read("log"));
     assert!(read("deeper").contains("Read-only file system"), "{}", read("deeper"));
     assert_eq!(read("left"), "");

@@ -115,6 +115,7 @@ impl From<PublishError> for Failure {
             PublishError::TargetHoldsLake { .. } => Some("give --replace to replace it, or another --output"),
             PublishError::TargetNotEmpty { .. } => Some("give an --output that is empty or does not exist"),
             PublishError::CommitConflict { .. } => Some("look at what is there; --replace builds over it"),
+            PublishError::Busy { .. } => Some("wait until it has ended, or give another --output"),
             PublishError::InsideLake { .. } => Some("give an --output outside of it"),
             PublishError::TargetIsMountPoint { .. } => Some("give a directory below it as --output"),
             PublishError::Vanished { .. } => Some("run again when no other build uses this --output"),
@@ -188,7 +189,6 @@ impl From<QueryError> for Failure {
         let exit = match error {
             QueryError::Interrupted => return Self::message(Exit::Interrupted, "interrupted"),
             QueryError::Store(error) => return Self::store(Exit::Input, error),
-            // Also when whoever reads the answer has had enough.
             QueryError::Write(error) if error.kind() != io::ErrorKind::InvalidData => {
                 return error.into();
             }
@@ -268,11 +268,11 @@ impl From<SampleError> for Failure {
     }
 }
 
-/// For what is written to standard output and error.
+/// For what is written to standard output.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         // Whoever reads us has had enough: `flowlake inspect lake | head` is no failure.
         let exit = if error.kind() == io::ErrorKind::BrokenPipe { Exit::Success } else { Exit::Output };
-        Self::new(exit, error)
+        Self::new(exit, anyhow::Error::new(error).context("cannot write to standard output"))
     }
 }

@@ -8,6 +8,7 @@ mod configuration;
 mod dictionary;
 mod exit;
 mod instant;
+mod open_files;
 mod pipeline;
 mod places;
 mod printable;
@@ -22,7 +23,7 @@ use clap::Parser;
 
 use crate::cli::{Cli, Command};
 use crate::exit::{Exit, Failure};
-use crate::printable::printable_lines;
+use crate::printable::message;
 
 /// The system's allocator keeps a third more memory than is in use: rows that wait among short-lived columns leave gaps.
 #[cfg(not(target_env = "msvc"))]
@@ -41,7 +42,21 @@ fn main() -> ExitCode {
             };
         }
     };
-    let result = match cli.command {
+    let result = open_files::prepare().and_then(|()| run(cli.command));
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            if failure.exit != Exit::Success {
+                // Nobody is left to tell when standard error is gone.
+                let _ = print_failure(&failure);
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<Exit, Failure> {
+    match command {
         Command::Build(args) => commands::build::run(&args),
         Command::Sample(args) => commands::sample::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
@@ -57,33 +72,23 @@ fn main() -> ExitCode {
         Command::Recipe(command) => commands::recipe::run(&command),
         Command::Completions { shell } => commands::docs::completions(shell),
         Command::Man { output } => commands::docs::man(&output),
-    };
-    match result {
-        Ok(exit) => exit.into(),
-        Err(failure) => {
-            if failure.exit != Exit::Success {
-                // Nobody is left to tell when standard error is gone.
-                let _ = print_failure(&failure);
-            }
-            failure.exit.into()
-        }
     }
 }
 
 fn print_failure(failure: &Failure) -> io::Result<()> {
     let mut stderr = io::stderr().lock();
     let mut last = failure.error.to_string();
-    writeln!(stderr, "error: {}", printable_lines(&last))?;
+    writeln!(stderr, "error: {}", message(&last))?;
     for cause in failure.error.chain().skip(1) {
         let text = cause.to_string();
         // Some libraries repeat their cause in their own text.
         if text != last {
-            writeln!(stderr, "caused by: {}", printable_lines(&text))?;
+            writeln!(stderr, "caused by: {}", message(&text))?;
         }
         last = text;
     }
     if let Some(hint) = &failure.hint {
-        writeln!(stderr, "hint: {}", printable_lines(hint))?;
+        writeln!(stderr, "hint: {}", message(hint))?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use flowlake_ingest::{Catalogue, ConfigError};
+use flowlake_ingest::{Catalogue, ConfigError, read_config};
 use flowlake_sample::Profiles;
 use flowlake_transform::Recipe;
 
@@ -45,8 +45,7 @@ pub(crate) fn recipes() -> Result<Vec<Recipe>, Failure> {
 pub(crate) fn recipe_text(name: &str) -> Result<String, Failure> {
     match built_in(&RECIPES, name) {
         Some(text) => Ok(text.to_owned()),
-        None => fs_err::read_to_string(name)
-            .map_err(|error| with_names(ConfigError::unreadable(&error), name, "recipes", &RECIPES)),
+        None => read_config(Path::new(name)).map_err(|error| with_names(error, name, "recipes", &RECIPES)),
     }
 }
 

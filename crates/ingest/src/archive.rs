@@ -7,7 +7,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use flate2::bufread::GzDecoder;
-use tar::{EntryType, Header, PaxExtensions};
+use tar::{EntryType, Header};
 
 use crate::catalogue::Limits;
 use crate::discover::DumpFormat;
@@ -314,41 +314,57 @@ impl TarState {
                 return Err(ArchiveError::TooManyEntries);
             }
             let kind = header.entry_type();
-            let own_size = header
-                .entry_size()
-                .map_err(|_| corrupt(io::Error::other("the size of an entry is no number")))?;
+            let own_size = size_of(&header).map_err(corrupt)?;
+            let sparse = || corrupt(io::Error::other("sparse files are not supported"));
             match kind {
-                EntryType::XHeader => {
+                EntryType::XHeader | EntryType::XGlobalHeader => {
                     let records = self.extension(inner, own_size)?;
-                    for record in PaxExtensions::new(&records) {
-                        let record = record.map_err(corrupt)?;
-                        match record.key_bytes() {
-                            b"size" => {
-                                let size = record.value().ok().and_then(|text| text.parse().ok());
-                                let no_number = || corrupt(io::Error::other("PAX size is no number"));
-                                extended_size = Some(size.ok_or_else(no_number)?);
-                            }
-                            b"path" => extended_name = Some(record.value_bytes().to_vec()),
-                            _ => {}
+                    for (key, value) in pax_records(&records).map_err(corrupt)? {
+                        if key.starts_with(b"GNU.sparse.") {
+                            return Err(sparse());
                         }
+                        if !matches!(key, b"size" | b"path") {
+                            continue;
+                        }
+                        // Of all entries that follow: nobody writes this, and readers differ in what they make of it.
+                        if kind == EntryType::XGlobalHeader {
+                            let text = "a global header with the name or the size of an entry";
+                            return Err(corrupt(io::Error::other(text)));
+                        }
+                        if key == b"path" {
+                            extended_name = Some(value.to_vec()).filter(|name| !name.is_empty());
+                            continue;
+                        }
+                        let size = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                        let no_number = || corrupt(io::Error::other("PAX size is no number"));
+                        extended_size = Some(size.ok_or_else(no_number)?);
                     }
                     continue;
                 }
                 EntryType::GNULongName => {
                     let mut name = self.extension(inner, own_size)?;
-                    name.retain(|&byte| byte != 0);
+                    name.truncate(memchr::memchr(0, &name).unwrap_or(name.len()));
                     extended_name = Some(name);
                     continue;
                 }
-                EntryType::GNUSparse => {
-                    return Err(corrupt(io::Error::other("sparse files are not supported")));
+                // Where a link of the next entry leads.
+                EntryType::GNULongLink => {
+                    self.extension(inner, own_size)?;
+                    continue;
                 }
+                EntryType::GNUSparse => return Err(sparse()),
                 _ => {}
             }
-            let size: u64 = extended_size.take().filter(|_| kind.is_file()).unwrap_or(own_size);
+            let is_file = kind.is_file() || kind.is_contiguous();
+            let size: u64 = match extended_size.take() {
+                // What these state is the size of something else, or nothing: no content follows.
+                _ if is_without_content(kind) => 0,
+                Some(size) if is_file => size,
+                _ => own_size,
+            };
             let padding = padding(size);
             let name = extended_name.take().unwrap_or_else(|| header.path_bytes().into_owned());
-            if kind.is_file() && is_json(&name) {
+            if is_file && is_json(&name) {
                 self.json_entries += 1;
                 self.remaining = size;
                 self.padding = padding;
@@ -372,6 +388,47 @@ impl TarState {
         inner.skip(padding(size))?;
         Ok(content)
     }
+}
+
+/// Links, devices, directories and pipes.
+fn is_without_content(kind: EntryType) -> bool {
+    matches!(
+        kind,
+        EntryType::Link
+            | EntryType::Symlink
+            | EntryType::Char
+            | EntryType::Block
+            | EntryType::Directory
+            | EntryType::Fifo
+    )
+}
+
+/// The size in a header. Of numbers in base 256 the library takes the last eight bytes, whatever stands before them.
+fn size_of(header: &Header) -> io::Result<u64> {
+    let field = &header.as_bytes()[124..136];
+    if field[0] & 0x80 != 0 && (field[0] != 0x80 || field[1..4].iter().any(|&byte| byte != 0)) {
+        return Err(io::Error::other("the size of an entry is below zero or has more than 64 bits"));
+    }
+    header.entry_size().map_err(|_| io::Error::other("the size of an entry is no number"))
+}
+
+/// The records of an extended header, `LENGTH KEY=VALUE` and a line feed each. A value may hold line feeds: where a record ends
+/// its length tells.
+fn pax_records(mut records: &[u8]) -> io::Result<Vec<(&[u8], &[u8])>> {
+    let malformed = || io::Error::other("a record of an extended header is malformed");
+    let mut found = Vec::new();
+    while !records.is_empty() {
+        let space = memchr::memchr(b' ', records).ok_or_else(malformed)?;
+        let length = std::str::from_utf8(&records[..space]).ok().and_then(|text| text.parse::<usize>().ok());
+        let length =
+            length.filter(|&length| length > space + 1 && length <= records.len()).ok_or_else(malformed)?;
+        let (record, rest) = records.split_at(length);
+        let record = record[space + 1..].strip_suffix(b"\n").ok_or_else(malformed)?;
+        let equals = memchr::memchr(b'=', record).ok_or_else(malformed)?;
+        found.push((&record[..equals], &record[equals + 1..]));
+        records = rest;
+    }
+    Ok(found)
 }
 
 /// Bytes from the end of an entry of this size to the next block.

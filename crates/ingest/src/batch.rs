@@ -44,7 +44,10 @@ const OTHER_NAMES: &str = "…";
 impl UnknownFields {
     /// Counts a key of a flow. Control characters are escaped: names end up on screens.
     pub(crate) fn count(&mut self, name: &str) {
-        let mut kept: String = name.chars().take(MAX_NAME_CHARS).flat_map(char::escape_debug).collect();
+        let mut kept = String::new();
+        for c in name.chars().take(MAX_NAME_CHARS) {
+            if c.is_control() { kept.extend(c.escape_debug()) } else { kept.push(c) }
+        }
         if name.chars().nth(MAX_NAME_CHARS).is_some() {
             kept.push_str(OTHER_NAMES);
         }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io::{self, Read};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -119,6 +120,8 @@ pub struct Limits {
     pub max_rejected_share: f64,
     /// Number of lines of a dump that may be rejected, whatever their share.
     pub max_rejected_lines: u64,
+    /// Length of the rejected lines of a dump in bytes, all together: they are kept word for word.
+    pub max_rejected_bytes: u64,
     /// Months the kept flows of a dump may lie in: each has a file open.
     pub max_months: u64,
     /// Length of a line in bytes.
@@ -134,6 +137,7 @@ impl Default for Limits {
         Self {
             max_rejected_share: 0.001,
             max_rejected_lines: 100_000,
+            max_rejected_bytes: 1 << 27,
             max_months: 240,
             max_line_bytes: 1 << 20,
             max_decompressed_bytes: 1 << 38,
@@ -165,6 +169,30 @@ struct DeviceEntry {
     parts: Option<Spanned<u32>>,
 }
 
+/// Largest catalogue or recipe in bytes: a parser takes many times that.
+const MAX_CONFIG_BYTES: u64 = 8 << 20;
+
+/// The text of a catalogue or recipe.
+///
+/// # Errors
+/// When it cannot be read, is not UTF-8 or too large to be one.
+pub fn read_config(path: &Path) -> Result<String, ConfigError> {
+    let mut text = String::new();
+    let file = fs_err::File::open(path).map_err(|error| ConfigError::unreadable(&error))?;
+    let read = file.take(MAX_CONFIG_BYTES + 1).read_to_string(&mut text);
+    let read = read.map_err(|error| {
+        ConfigError::unreadable(&io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    })?;
+    if read as u64 > MAX_CONFIG_BYTES {
+        let text = format!(
+            "{} is no catalogue and no recipe: it has more than {MAX_CONFIG_BYTES} bytes",
+            path.display()
+        );
+        return Err(ConfigError::unreadable(&io::Error::other(text)));
+    }
+    Ok(text)
+}
+
 impl Catalogue {
     /// Reads a catalogue file.
     ///
@@ -173,7 +201,7 @@ impl Catalogue {
     /// or archive listed twice, a MAC address or slug that is none.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
-        let text = fs_err::read_to_string(path).map_err(|error| ConfigError::unreadable(&error))?;
+        let text = read_config(path)?;
         Self::parse(&text, &file)
     }
 

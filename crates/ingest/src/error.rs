@@ -5,8 +5,6 @@ use std::io;
 
 use flowlake_store::StoreError;
 
-use crate::batch::Rejection;
-
 /// A place in a text file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
@@ -133,12 +131,16 @@ pub enum IngestError {
         dump: String,
     },
     /// So much of a dump is unusable that it is another kind of file.
-    #[error("dump {dump}: more than {limit} lines are rejected; the first: {first}")]
+    #[error("dump {dump}: more than {limit} {what} are rejected; the first: {first}")]
     TooManyRejected {
         /// The dump.
         dump: String,
         /// The limit.
         limit: u64,
+        /// What there is too much of: lines, or bytes of them.
+        what: &'static str,
+        /// The key under `[limits]` that raises it.
+        key: &'static str,
         /// Line, offset and reason of the first one.
         first: String,
     },
@@ -165,22 +167,29 @@ pub enum IngestError {
 }
 
 impl IngestError {
-    /// A line longer than `max_line_bytes`.
-    pub(crate) fn line_too_long(dump: &str, limit: u64, line: u64) -> Self {
+    /// A line longer than `max_line_bytes`; `offset` is that of its beginning, in decompressed bytes of the dump.
+    pub(crate) fn line_too_long(dump: &str, limit: u64, line: u64, offset: u64) -> Self {
         Self::Limit {
             dump: dump.to_owned(),
             what: "a line's length in bytes",
             limit,
-            at: format!("line {line}"),
+            at: format!("line {line}, byte {offset}"),
             key: "max_line_bytes",
         }
     }
 
     /// More rejected lines than `max_rejected_lines`, a number that no dump with a few bad lines comes near.
     #[must_use]
-    pub fn too_many_rejected(dump: &str, limit: u64, rejections: &[Rejection]) -> Self {
-        let first = rejections.first().map(Rejection::summary).unwrap_or_default();
-        Self::TooManyRejected { dump: dump.to_owned(), limit, first }
+    pub fn too_many_rejected(dump: &str, limit: u64, first: &str) -> Self {
+        let (what, key) = ("lines", "max_rejected_lines");
+        Self::TooManyRejected { dump: dump.to_owned(), limit, what, key, first: first.to_owned() }
+    }
+
+    /// More bytes of rejected lines than `max_rejected_bytes`: they are kept word for word, so they take as much disk.
+    #[must_use]
+    pub fn too_many_rejected_bytes(dump: &str, limit: u64, first: &str) -> Self {
+        let (what, key) = ("bytes of lines", "max_rejected_bytes");
+        Self::TooManyRejected { dump: dump.to_owned(), limit, what, key, first: first.to_owned() }
     }
 
     /// What a person can do about it, if there is something to say.
@@ -202,9 +211,9 @@ impl IngestError {
                 Some("parts are joined before decompression: all must be there".to_owned())
             }
             Self::DumpTwice { .. } => Some("keep one of them in the input directory".to_owned()),
-            Self::TooManyRejected { .. } => Some(
-                "is this a dump of flows? If it is, raise `max_rejected_lines` under [limits] in the catalogue".to_owned(),
-            ),
+            Self::TooManyRejected { key, .. } => Some(format!(
+                "is this a dump of flows? If it is, raise `{key}` under [limits] in the catalogue"
+            )),
             Self::Store(error) => error.hint(),
             Self::Interrupted | Self::Io(_) | Self::NoJson { .. } | Self::Columns(_) => None,
         }

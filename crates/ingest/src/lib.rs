@@ -22,7 +22,7 @@ mod reader;
 pub mod schema;
 
 pub use batch::{ControlTotals, RawBatch, RecordCounts, Rejection, UnknownFields};
-pub use catalogue::{Catalogue, Dataset, Device, Limits, MacAddress};
+pub use catalogue::{Catalogue, Dataset, Device, Limits, MacAddress, read_config};
 pub use decode::Decoder;
 pub use direction::{DIRECTION, Direction, DirectionSet, Directions};
 pub use discover::{Discovery, Dump, DumpFormat, discover};

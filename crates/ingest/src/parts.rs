@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use flowlake_store::{Entry, LakeStore, StoreError};
+use flowlake_store::{Entry, EntryKind, LakeStore, StoreError};
 use sha2::{Digest, Sha256};
 
 use crate::discover::Dump;
@@ -89,13 +89,18 @@ impl Read for JoinedParts {
                 Some(reader) => reader,
                 none => none.insert(self.input.reader(part).map_err(StoreError::into_io)?),
             };
-            let n = reader.read(buffer)?;
+            let n = match reader.read(buffer) {
+                // Here, and not by whoever reads on: between two members of a gzip file nobody would know where it stood.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result?,
+            };
             if n > 0 {
                 self.hasher.update(&buffer[..n]);
                 self.position.offset.fetch_add(n as u64, Ordering::Relaxed);
                 self.position.total.fetch_add(n as u64, Ordering::Relaxed);
                 return Ok(n);
             }
+            check_length(part, self.position.offset.load(Ordering::Relaxed))?;
             let digest = std::mem::take(&mut self.hasher).finalize();
             self.digests.push(PartDigest {
                 name: part.path.clone(),
@@ -110,6 +115,19 @@ impl Read for JoinedParts {
             }
         }
     }
+}
+
+/// A file that became shorter or longer while it was read is not the one that was found. Of what is no file, such as a pipe, no
+/// length is known.
+fn check_length(part: &Entry, read: u64) -> io::Result<()> {
+    if part.kind != EntryKind::File || part.bytes == read {
+        return Ok(());
+    }
+    let text = format!(
+        "it had {} bytes when it was found, and {read} when it was read: it changed meanwhile",
+        part.bytes
+    );
+    Err(io::Error::other(text))
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

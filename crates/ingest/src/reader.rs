@@ -157,8 +157,13 @@ impl DumpReader {
                 break;
             }
             if filled - end > max_line {
-                let line = self.lines + lines + 1;
-                return Err(IngestError::line_too_long(&self.dump.name, self.limits.max_line_bytes, line));
+                let (line, offset) = (self.lines + lines + 1, self.offset + end as u64);
+                return Err(IngestError::line_too_long(
+                    &self.dump.name,
+                    self.limits.max_line_bytes,
+                    line,
+                    offset,
+                ));
             }
             grow(&mut buffer, filled + STEP_BYTES);
             let n = self.read_step(&mut buffer[filled..filled + STEP_BYTES])?;

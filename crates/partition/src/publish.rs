@@ -6,6 +6,7 @@
 pub mod directory;
 pub mod objects;
 mod scratch;
+mod target_lock;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -83,6 +84,14 @@ pub enum PublishError {
         /// Path or URL.
         target: Location,
     },
+    /// Something else is being made for the target at this moment.
+    #[error("{target} is being written by another flowlake{}", holder.as_ref().map(|holder| format!(": {holder}")).unwrap_or_default())]
+    Busy {
+        /// The target.
+        target: Location,
+        /// Who is at it, if they say.
+        holder: Option<String>,
+    },
     /// The object store refused, or cannot be reached.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -116,7 +125,13 @@ impl PublishError {
     /// Whether what is at the target is somebody else's to keep, rather than storage having failed.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::CommitConflict { .. } | Self::Vanished { .. } | Self::TargetHoldsRelease { .. })
+        matches!(
+            self,
+            Self::Busy { .. }
+                | Self::CommitConflict { .. }
+                | Self::Vanished { .. }
+                | Self::TargetHoldsRelease { .. }
+        )
     }
 }
 
@@ -241,24 +256,28 @@ impl Publication {
     ///
     /// # Errors
     /// As for [`Staging::publish`] and [`ObjectStaging::publish`].
-    pub fn publish(self, manifest: &Manifest) -> Result<Vec<StoreError>, PublishError> {
+    pub fn publish(self, manifest: &Manifest) -> Result<Vec<PublishError>, PublishError> {
         match self {
-            Self::Directory(staging) => staging.publish(manifest).map(|()| Vec::new()),
-            Self::Objects(staging) => staging.publish(manifest).map(|published| published.left),
+            Self::Directory(staging) => staging.publish(manifest),
+            Self::Objects(staging) => Ok(of_store(staging.publish(manifest)?.left)),
         }
     }
 
     /// Gives up. What could not be taken back is in the answer.
     #[must_use]
-    pub fn abandon(self) -> Vec<StoreError> {
+    pub fn abandon(self) -> Vec<PublishError> {
         match self {
             Self::Directory(staging) => {
                 drop(staging);
                 Vec::new()
             }
-            Self::Objects(staging) => staging.abandon(),
+            Self::Objects(staging) => of_store(staging.abandon()),
         }
     }
+}
+
+fn of_store(errors: Vec<StoreError>) -> Vec<PublishError> {
+    errors.into_iter().map(PublishError::Store).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use crate::error::StoreError;
-use crate::store::{Entry, EntryKind};
+use crate::store::{Entry, EntryKind, MAX_WHOLE_BYTES, too_large};
 
 fn failed(operation: &'static str, path: &Path) -> impl Fn(io::Error) -> StoreError {
     move |error| StoreError::from_io(operation, path.display().to_string(), &error)
@@ -87,6 +87,15 @@ pub(crate) fn entry(root: &Path, path: &str) -> Result<Option<Entry>, StoreError
 
 pub(crate) fn read(root: &Path, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
     let full = root.join(path);
+    let refused = |why| Err(failed("read", &full)(io::Error::other(why)));
+    match fs::metadata(&full) {
+        // A device may have no end, and a pipe nobody who writes to it.
+        Ok(metadata) if !metadata.is_file() => return refused("it is no regular file".to_owned()),
+        Ok(metadata) if metadata.len() > MAX_WHOLE_BYTES => return refused(too_large(metadata.len())),
+        Ok(_) => {}
+        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) => return Err(failed("read", &full)(error)),
+    }
     match fs::read(&full) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if is_absent(&error) => Ok(None),

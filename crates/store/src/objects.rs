@@ -23,7 +23,7 @@ use crate::options::StoreOptions;
 use crate::orphans::{Orphans, UnfinishedUpload};
 use crate::reader::{self, ObjectReader};
 use crate::runtime;
-use crate::store::{Entry, EntryKind, Version};
+use crate::store::{Entry, EntryKind, MAX_WHOLE_BYTES, Version, too_large};
 use crate::upload::{DIGEST_ATTRIBUTE, Uploads};
 
 /// A prefix in a bucket, with everything that only object stores can do. Cheap to clone.
@@ -306,13 +306,21 @@ impl ObjectStore {
         let object = self.url().object(path);
         let read = async || {
             let result = self.reading().get_opts(&object, GetOptions::default()).await?;
+            if result.meta.size > MAX_WHOLE_BYTES {
+                return Ok(Err(result.meta.size));
+            }
             let stat = self.stat_of(path, &result);
             let bytes = result.bytes().await?;
-            Ok(stat.map(|stat| (bytes.to_vec(), stat)))
+            Ok(Ok(stat.map(|stat| (bytes.to_vec(), stat))))
         };
         match self.wait("read", path, self.again("read", path, read)) {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(bytes)) => {
+                let url = self.url().join(path).to_string();
+                Err(StoreError::of_kind("read", url, ErrorKind::NotSupported, too_large(bytes)))
+            }
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-            result => result,
+            Err(error) => Err(error),
         }
     }
 

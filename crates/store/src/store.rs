@@ -53,6 +53,13 @@ pub struct Version {
     pub(crate) version: Option<String>,
 }
 
+/// Largest file that is read as a whole, in bytes: no manifest comes near.
+pub(crate) const MAX_WHOLE_BYTES: u64 = 1 << 30;
+
+pub(crate) fn too_large(bytes: u64) -> String {
+    format!("it takes {bytes} bytes, and what is read as a whole at most {MAX_WHOLE_BYTES}")
+}
+
 impl LakeStore {
     /// Opens a place. Nothing is asked of it yet, but credentials are looked for.
     ///
@@ -117,10 +124,10 @@ impl LakeStore {
         }
     }
 
-    /// The whole of a file that is known to be small, or `None` where there is none.
+    /// The whole of a file that ought to be small, such as a manifest, or `None` where there is none.
     ///
     /// # Errors
-    /// When it is there and cannot be read.
+    /// When it is there and cannot be read, is no regular file, or larger than 1 GiB.
     pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
         match self {
             Self::Directory(root) => directory::read(root, path),

@@ -2,7 +2,7 @@
 
 use flowlake_ingest::schema::{FIELDS, Kind, LINE, TCP_FLAG_LETTERS, field_index};
 use flowlake_ingest::{DIRECTION, Device};
-use polars::prelude::{DataType, Expr, TimeUnit, col, lit, when};
+use polars::prelude::{DataType, Expr, NamedFrom, Series, TimeUnit, col, lit, when};
 
 use crate::kernels;
 use crate::recipe::{
@@ -298,11 +298,24 @@ pub(crate) fn removes(recipe: &Recipe, condition: &Condition) -> Option<Expr> {
 
 /// Whether a field has one of these values.
 fn equals_any(recipe: &Recipe, column: &str, values: &[Value]) -> Expr {
-    let equals = values.iter().map(|value| match value {
-        Value::Text(text) => field(recipe, column).eq(lit(text.clone())),
-        Value::Integer(number) => field(recipe, column).cast(DataType::Int64).eq(lit(*number)),
+    let (mut texts, mut numbers) = (Vec::new(), Vec::new());
+    for value in values {
+        match value {
+            Value::Text(text) => texts.push(text.as_str()),
+            Value::Integer(number) => numbers.push(*number),
+        }
+    }
+    // As lists: a chain of comparisons takes time and memory by the square of its length.
+    let of_texts =
+        (!texts.is_empty()).then(|| field(recipe, column).is_in(list(Series::new("".into(), texts)), false));
+    let of_numbers = (!numbers.is_empty()).then(|| {
+        field(recipe, column).cast(DataType::Int64).is_in(list(Series::new("".into(), numbers)), false)
     });
-    equals.reduce(Expr::or).unwrap_or_else(|| lit(false))
+    of_texts.into_iter().chain(of_numbers).reduce(Expr::or).unwrap_or_else(|| lit(false))
+}
+
+fn list(values: Series) -> Expr {
+    lit(values).implode(true)
 }
 
 /// A field after repairs, in its output type.

@@ -6,6 +6,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use flowlake_ingest::schema::{FIELDS, Kind};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
 /// What a line turned out to be.
@@ -31,15 +32,41 @@ pub(crate) fn read(line: &[u8]) -> Meaning {
         return Meaning::Rejected(None);
     };
     let mut record = record.into_iter();
-    match (record.next(), record.next()) {
-        (Some((kind, value)), None) => match (kind.as_str(), value) {
+    // A tree has one of two records of one name.
+    let one = serde_json::from_slice::<Entries>(line).is_ok_and(|Entries(number)| number == 1);
+    match record.next().filter(|_| one) {
+        Some((kind, value)) => match (kind.as_str(), value) {
             ("flows", Value::Object(fields)) => flow(&fields),
             ("stats", Value::Object(fields)) => stats(&fields),
             ("flows" | "stats", _) => Meaning::Rejected(None),
             ("tombstone", _) => Meaning::Tombstone,
             _ => Meaning::Other,
         },
-        _ => Meaning::Rejected(None),
+        None => Meaning::Rejected(None),
+    }
+}
+
+/// How many entries an object has, each counted where a key repeats.
+struct Entries(usize);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self(0))
+    }
+}
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+            self.0 += 1;
+        }
+        Ok(self)
     }
 }
 

@@ -152,11 +152,15 @@ impl World {
     /// Fails the test if something is left of making a lake.
     #[track_caller]
     pub(crate) fn expect_no_staging(&self) {
-        assert_eq!(self.staging(), Vec::<String>::new());
+        assert_eq!(self.hidden(), Vec::<String>::new());
     }
 
-    /// Names of staging directories here.
+    /// Names of staging directories here. A build that has one has looked at its target.
     pub(crate) fn staging(&self) -> Vec<String> {
+        self.hidden().into_iter().filter(|name| name.contains(".flowlake-staging-")).collect()
+    }
+
+    fn hidden(&self) -> Vec<String> {
         let entries = fs::read_dir(self.root()).expect("a directory");
         let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
         names.filter(|name| name.starts_with('.')).collect()

@@ -19,11 +19,12 @@ use flowlake_transform::{
 use crate::cli::{BuildArgs, ProgressMode, threads};
 use crate::exit::{Exit, Failure};
 use crate::instant::Instant;
+use crate::open_files::enough_for;
 use crate::pipeline::memory::MemoryPlan;
 use crate::pipeline::plan::{Plan, plan};
 use crate::pipeline::{commit, pool};
 use crate::places::open;
-use crate::printable::printable_lines;
+use crate::printable::{self, ForPeople};
 use crate::progress::Progress;
 use crate::{resources, table};
 
@@ -62,7 +63,8 @@ pub(crate) fn run(args: &BuildArgs) -> Result<Exit, Failure> {
     if args.dry_run {
         super::dry_run::run(&request)?;
     } else {
-        build(&request)?.print(&args.output.to_string())?;
+        let lake = args.output.to_string();
+        build(&request)?.print(&lake).map_err(|failure| failure.hint(there("lake", &lake)))?;
     }
     Ok(Exit::Success)
 }
@@ -103,6 +105,7 @@ pub(crate) struct Summary {
 
 /// Builds and publishes a lake.
 pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
+    enough_for(request.jobs)?;
     let interrupted = interruption()?;
     let memory = MemoryPlan::new(request.memory_limit, request.jobs, request.recipe.removes_duplicates())?;
     let recipe = request.recipe;
@@ -129,13 +132,13 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
         Ok(built) => built,
         Err(failure) => {
             for left in publication.abandon() {
-                warn(&format!("{left}: {}", left.source));
+                warn(&with_causes(&left));
             }
             return Err(failure);
         }
     };
     for left in publication.publish(&manifest)? {
-        warn(&format!("the lake is published, but {left}: {}", left.source));
+        warn(&format!("the lake is published, but {}", with_causes(&left)));
     }
     Ok(Summary { manifest, json_bytes: progress.bytes_decompressed(), seconds: progress.seconds() })
 }
@@ -230,9 +233,14 @@ impl Summary {
         if !self.manifest.warnings.is_empty() {
             rows.push(vec!["warnings".to_owned(), table::count(self.manifest.warnings.len() as u64)]);
         }
-        writeln!(io::stdout().lock(), "{}", table::table(&["lake", lake], 1, rows))?;
+        writeln!(ForPeople(io::stdout().lock()), "{}", table::table(&["lake", lake], 1, rows))?;
         Ok(())
     }
+}
+
+/// The hint where only the table at the end could not be shown.
+pub(crate) fn there(what: &str, place: &str) -> String {
+    format!("the {what} is in its place all the same: {place}")
 }
 
 /// Says so where a store leaves it to us who of two wins.
@@ -248,14 +256,20 @@ pub(crate) fn warn_of_races(publication: &Publication, output: &LakeStore) {
 
 /// Shows a warning that is about this run and nothing that stays.
 pub(crate) fn warn(message: &str) {
-    let _ = writeln!(io::stderr().lock(), "warning: {}", printable_lines(message));
+    let _ = writeln!(io::stderr().lock(), "warning: {}", printable::line(message));
+}
+
+/// An error and what led to it, on one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Shows warnings. They are in the manifest too: that nobody can see them here is no reason to stop.
 pub(crate) fn show_warnings(warnings: &[Warning]) {
     let mut stderr = io::stderr().lock();
     for warning in warnings {
-        let _ = writeln!(stderr, "warning: {}", printable_lines(&warning.message));
+        let _ = writeln!(stderr, "warning: {}", printable::line(&warning.message));
     }
 }
 

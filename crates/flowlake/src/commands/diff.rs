@@ -16,6 +16,7 @@ use flowlake_partition::table::type_name;
 use crate::cli::DiffArgs;
 use crate::exit::{Exit, Failure};
 use crate::places::open;
+use crate::printable::ForPeople;
 use crate::table::{count, difference, table};
 
 /// Lines of a table that are shown.
@@ -36,7 +37,7 @@ pub(crate) fn run(args: &DiffArgs) -> Result<Exit, Failure> {
         serde_json::to_writer_pretty(&mut out, &diff).map_err(io::Error::from)?;
         writeln!(out)?;
     } else {
-        print(&mut out, &diff)?;
+        print(&mut ForPeople(&mut out), &diff)?;
     }
     out.flush()?;
     Ok(if diff.verdict == Verdict::Same { Exit::Success } else { Exit::Differences })

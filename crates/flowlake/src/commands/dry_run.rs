@@ -7,6 +7,7 @@ use flowlake_partition::publish::{Target, look};
 use super::build::Request;
 use crate::exit::Failure;
 use crate::pipeline::plan::plan;
+use crate::printable::ForPeople;
 use crate::table::{bytes, count, table};
 
 /// Looks at the input and the target, and writes nothing.
@@ -31,7 +32,7 @@ pub(crate) fn run(request: &Request<'_>) -> Result<(), Failure> {
     let parts = plan.tasks.iter().map(|task| task.dump.parts.len() as u64).sum();
     let size = plan.tasks.iter().map(|task| task.dump.bytes()).sum();
     rows.push(vec!["all".to_owned(), String::new(), String::new(), count(parts), bytes(size)]);
-    let mut out = io::stdout().lock();
+    let mut out = ForPeople(io::stdout().lock());
     writeln!(out, "would read {}:\n", request.input.name(""))?;
     writeln!(out, "{}", table(&["dump", "device", "class", "files", "bytes"], 3, rows))?;
     let state = match target {

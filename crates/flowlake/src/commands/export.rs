@@ -11,10 +11,11 @@ use flowlake_partition::publish::{PublishError, PublishMode, Staging};
 use flowlake_partition::read::read_manifest;
 use flowlake_store::LakeStore;
 
-use super::build::interruption;
+use super::build::{interruption, there, warn, with_causes};
 use crate::cli::{ExportArgs, ExportCompression, ExportFormat, threads};
 use crate::exit::{Exit, Failure};
 use crate::places::open;
+use crate::printable::ForPeople;
 use crate::table;
 
 pub(crate) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
@@ -34,8 +35,11 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     if interrupted.load(Ordering::Relaxed) {
         return Err(ExportError::Interrupted.into());
     }
-    staging.publish_files().map_err(refused)?;
-    print(&args.output, &written, &manifest.dataset, begun.elapsed().as_secs_f64())?;
+    for left in staging.publish_files().map_err(refused)? {
+        warn(&format!("the export is there, but {}", with_causes(&left)));
+    }
+    print(&args.output, &written, &manifest.dataset, begun.elapsed().as_secs_f64())
+        .map_err(|failure| failure.hint(there("export", &args.output.display().to_string())))?;
     Ok(Exit::Success)
 }
 
@@ -92,7 +96,7 @@ fn print(output: &Path, written: &[Written], dataset: &Dataset, seconds: f64) ->
         vec!["bytes".to_owned(), table::bytes(written.iter().map(|file| file.bytes).sum())],
         vec!["seconds".to_owned(), format!("{seconds:.2}")],
     ];
-    let mut out = io::stdout().lock();
+    let mut out = ForPeople(io::stdout().lock());
     writeln!(out, "{}", table::table(&["export", &output.display().to_string()], 1, rows))?;
     if !dataset.licence.trim().is_empty() {
         writeln!(out, "\nlicence of {}: {}", dataset.name, dataset.licence)?;

@@ -3,9 +3,8 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use flowlake_export::Selection;
 use flowlake_partition::read::read_manifest;
-use flowlake_partition::scan::check_path;
-use flowlake_query::QueryError;
 use flowlake_query::view::{Engine, Surroundings, code, percent_encoded};
 use flowlake_store::Location;
 
@@ -39,10 +38,8 @@ fn file_url(path: &Path) -> Result<String, Failure> {
 
 pub(crate) fn sql(args: &SqlArgs) -> Result<Exit, Failure> {
     let manifest = read_manifest(&open(&args.lake, Exit::Input)?)?;
-    // Whoever pastes the code opens what it names.
-    for file in &manifest.files {
-        check_path(file).map_err(QueryError::from)?;
-    }
+    // Whoever pastes the code opens what it names, and takes it for the lake.
+    selected(&manifest, &Selection::default())?;
     let engine = match args.engine {
         SqlEngine::Duckdb => Engine::DuckDb,
         SqlEngine::Spark => Engine::Spark,

@@ -10,6 +10,7 @@ use flowlake_partition::table::type_name;
 use crate::cli::InspectArgs;
 use crate::exit::{Exit, Failure};
 use crate::places::open;
+use crate::printable::ForPeople;
 use crate::table::{bytes, count, fraction, integer, table};
 
 /// Most frequent values of a text that a line shows.
@@ -22,7 +23,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Exit, Failure> {
         serde_json::to_writer_pretty(&mut out, &manifest).map_err(io::Error::from)?;
         writeln!(out)?;
     } else {
-        print(&mut out, &manifest)?;
+        print(&mut ForPeople(&mut out), &manifest)?;
     }
     out.flush()?;
     Ok(Exit::Success)

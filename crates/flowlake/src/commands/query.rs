@@ -23,7 +23,7 @@ use super::build::interruption;
 use crate::cli::{AnswerFormat, HeadArgs, QueryArgs, threads};
 use crate::exit::{Exit, Failure};
 use crate::places::open;
-use crate::printable::printable;
+use crate::printable::{ForTerminal, printable};
 use crate::table::{aligned_table, count};
 
 /// Rows of an answer that a table shows. All of them have to be known before the first can be printed.
@@ -46,7 +46,9 @@ pub(crate) fn query(args: &QueryArgs) -> Result<Exit, Failure> {
     }
     let manifest = read_manifest(&lake)?;
     let limits = limits(args.memory_limit, threads(args.jobs));
-    Flows::of(&lake, &manifest, limits)
+    // What a manifest says of itself has to agree, before it is asked for anything.
+    let files = selected(&manifest, &flowlake_export::Selection::default())?;
+    Flows::of_files(&lake, &manifest, &files, limits)
         .and_then(|flows| flows.ask(&sql))
         .map_err(Failure::from)
         .and_then(|question| give(question, format, output, begun))
@@ -57,18 +59,22 @@ pub(crate) fn query(args: &QueryArgs) -> Result<Exit, Failure> {
 /// Answers to where the answer is to go.
 fn give(question: Question, format: AnswerFormat, output: Opened, begun: Instant) -> Result<(), Failure> {
     match output {
-        Opened::File(path) => eprintln_rows(to_file(question, format, &path)?, begun),
-        Opened::Stream(file) => {
+        Opened::File(path) => {
+            eprintln_rows(to_file(question, format, &path)?, begun);
+            Ok(())
+        }
+        Opened::Stream(path, file) => {
             let schema = question.schema().clone();
             let mut writer = writer(format, file, &schema)?;
-            eprintln_rows(write(question, writer.as_mut())?, begun)
+            eprintln_rows(write(question, writer.as_mut(), |error| cannot_write(&path, error))?, begun);
+            Ok(())
         }
         Opened::Standard if format == AnswerFormat::Table => print_table(question, begun),
         Opened::Standard => {
             let schema = question.schema().clone();
             // Not locked: the lock cannot go to where Parquet is compressed.
-            let mut writer = writer(format, io::stdout(), &schema)?;
-            write(question, writer.as_mut()).map(drop)
+            let mut writer = writer(format, standard_output(), &schema)?;
+            write(question, writer.as_mut(), Failure::from).map(drop)
         }
     }
 }
@@ -134,8 +140,8 @@ fn show_head(args: &HeadArgs, lake: &LakeStore, manifest: &Manifest) -> Result<E
         return print_head(question, manifest);
     }
     let schema = question.schema().clone();
-    let mut writer = writer(args.format, io::stdout(), &schema)?;
-    write(question, writer.as_mut())?;
+    let mut writer = writer(args.format, standard_output(), &schema)?;
+    write(question, writer.as_mut(), Failure::from)?;
     Ok(Exit::Success)
 }
 
@@ -221,10 +227,25 @@ fn writer<'a>(
     })
 }
 
-fn write(question: Question, writer: &mut dyn RowWriter) -> Result<u64, Failure> {
-    let answered = question.answer(interruption()?, &mut |rows| writer.write(&rows).map(|()| true))?;
-    writer.finish()?;
-    Ok(answered.rows)
+/// Cells are other people's text: a program gets them as they are, and a terminal spelled out.
+fn standard_output() -> Box<dyn Write + Send> {
+    if io::stdout().is_terminal() { Box::new(ForTerminal::new(io::stdout())) } else { Box::new(io::stdout()) }
+}
+
+/// Writes an answer; `failed` says where it could not be written.
+fn write(
+    question: Question,
+    writer: &mut dyn RowWriter,
+    failed: impl Fn(io::Error) -> Failure,
+) -> Result<u64, Failure> {
+    let failed = |error| match error {
+        QueryError::Write(error) if error.kind() != ErrorKind::InvalidData => failed(error),
+        other => Failure::from(other),
+    };
+    let answer = question.answer(interruption()?, &mut |rows| writer.write(&rows).map(|()| true));
+    let rows = answer.map_err(failed)?.rows;
+    writer.finish().map_err(failed)?;
+    Ok(rows)
 }
 
 /// Where an answer goes.
@@ -241,7 +262,7 @@ enum Output {
 enum Opened {
     Standard,
     File(PathBuf),
-    Stream(fs::File),
+    Stream(PathBuf, std::fs::File),
 }
 
 impl Output {
@@ -277,7 +298,8 @@ impl Output {
             Self::Stream(path) => {
                 // What is open may hold something already, and has no other place to go on at than its end.
                 let file = fs::OpenOptions::new().append(true).open(&path);
-                Opened::Stream(file.map_err(|error| cannot_write(&path, error))?)
+                let file = file.map_err(|error| cannot_write(&path, error))?;
+                Opened::Stream(path, file.into_file())
             }
         })
     }
@@ -325,17 +347,17 @@ fn to_file(question: Question, format: AnswerFormat, output: &Path) -> Result<u6
     let schema = question.schema().clone();
     let rows = {
         let mut writer = writer(format, io::BufWriter::new(file.as_file_mut()), &schema)?;
-        write(question, writer.as_mut())?
+        write(question, writer.as_mut(), failed)?
     };
     file.as_file().sync_all().map_err(failed)?;
     file.persist(output).map_err(|error| failed(error.error))?;
     Ok(rows)
 }
 
-fn eprintln_rows(rows: u64, begun: Instant) -> Result<(), Failure> {
+fn eprintln_rows(rows: u64, begun: Instant) {
     let unit = if rows == 1 { "row" } else { "rows" };
-    writeln!(io::stderr().lock(), "{} {unit} in {:.2} s", count(rows), begun.elapsed().as_secs_f64())?;
-    Ok(())
+    // The answer is there, whether anybody hears of it or not.
+    let _ = writeln!(io::stderr().lock(), "{} {unit} in {:.2} s", count(rows), begun.elapsed().as_secs_f64());
 }
 
 /// Rows as texts, as many as a table shows.
@@ -420,13 +442,13 @@ fn print_table(question: Question, begun: Instant) -> Result<(), Failure> {
     let rows = shown.rows.len() as u64;
     writeln!(io::stdout().lock(), "{}", shown.table())?;
     if more {
+        let most = count(TABLE_ROWS as u64);
         writeln!(
             io::stderr().lock(),
-            "… and more rows: a table has at most {}; --format csv writes all",
-            count(TABLE_ROWS as u64)
+            "… and more rows: a table has at most {most}; --format csv writes all"
         )?;
     } else {
-        eprintln_rows(rows, begun)?;
+        eprintln_rows(rows, begun);
     }
     Ok(())
 }

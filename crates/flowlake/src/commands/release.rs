@@ -18,11 +18,12 @@ use flowlake_release::privacy::{
 use flowlake_release::{DeviceFacts, DocumentFile, Facts, documents};
 use flowlake_store::{LakeStore, Location};
 
-use super::build::{interruption, warn, warn_of_races};
+use super::build::{interruption, there, warn, warn_of_races, with_causes};
 use crate::cli::{IpOption, MacOption, ReleaseArgs, threads};
 use crate::configuration;
 use crate::exit::{Exit, Failure};
 use crate::places::open;
+use crate::printable::ForPeople;
 use crate::table;
 
 /// Bytes of a file with a key at most: what is longer was not made to be one.
@@ -85,7 +86,8 @@ pub(crate) fn run(args: &ReleaseArgs) -> Result<Exit, Failure> {
         jobs: threads(args.jobs),
     };
     let manifest = release(request)?;
-    print(&args.output, &manifest)?;
+    print(&args.output, &manifest)
+        .map_err(|failure| failure.hint(there("release", &args.output.to_string())))?;
     Ok(Exit::Success)
 }
 
@@ -224,7 +226,7 @@ fn publish(
         publication.add_document(&path, bytes)?;
     }
     for left in publication.publish(&manifest).map_err(refused)? {
-        warn(&format!("the release is published, but {left}: {}", left.source));
+        warn(&format!("the release is published, but {}", with_causes(&left)));
     }
     Ok(manifest)
 }
@@ -268,7 +270,7 @@ fn print(output: &Location, manifest: &Manifest) -> Result<(), Failure> {
         vec!["documents".to_owned(), table::count(release.documents.len() as u64 + 2)],
         vec!["digest of all rows".to_owned(), totals.content_digest.clone().unwrap_or_default()],
     ];
-    let mut out = io::stdout().lock();
+    let mut out = ForPeople(io::stdout().lock());
     writeln!(out, "{}", table::table(&["release", &output.to_string()], 1, rows))?;
     if !release.redistribution {
         writeln!(out, "\nNot for redistribution: {}", manifest.dataset.licence)?;

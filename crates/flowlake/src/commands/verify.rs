@@ -12,6 +12,7 @@ use super::release::read_key;
 use crate::cli::{ProgressMode, VerifyArgs, threads};
 use crate::exit::{Exit, Failure};
 use crate::places::open;
+use crate::printable::ForPeople;
 use crate::table;
 
 /// The report as JSON.
@@ -46,6 +47,7 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
             .map_err(io::Error::from)?;
         writeln!(out)?;
     } else {
+        let mut out = ForPeople(out);
         print(&mut out, &report, args.quick)?;
         match (&rebuilt, &args.rebuild_from) {
             (Some(rebuilt), Some(dumps)) => print_rebuilt(&mut out, rebuilt, dumps)?,

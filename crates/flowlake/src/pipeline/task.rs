@@ -133,6 +133,8 @@ pub(crate) struct TaskSink {
 pub(crate) struct Totals {
     pub(crate) records: RecordCounts,
     pub(crate) rejected: u64,
+    /// Length of the rejected lines, in bytes.
+    pub(crate) rejected_bytes: u64,
     /// The first rejected lines, for error messages.
     pub(crate) first_rejections: Vec<String>,
     pub(crate) kept: u64,
@@ -196,6 +198,8 @@ impl TaskSink {
         totals.records.tombstone += raw.records.tombstone;
         totals.records.other += raw.records.other;
         totals.rejected += raw.rejections.len() as u64;
+        totals.rejected_bytes +=
+            raw.rejections.iter().map(|rejection| rejection.text.len() as u64).sum::<u64>();
         for rejection in &raw.rejections {
             if totals.first_rejections.len() < 3 {
                 totals.first_rejections.push(rejection.summary());
@@ -218,9 +222,14 @@ impl TaskSink {
             sum.merge(evidence);
         }
         totals.kept += parts.iter().map(|(_, rows)| rows.height() as u64).sum::<u64>();
-        if totals.rejected > self.limits.max_rejected_lines {
-            let (dump, limit) = (&self.task.dump.name, self.limits.max_rejected_lines);
-            return Err(IngestError::too_many_rejected(dump, limit, &raw.rejections).into());
+        let (dump, Limits { max_rejected_lines, max_rejected_bytes, .. }) =
+            (&self.task.dump.name, &self.limits);
+        let first = totals.first_rejections.first().map(String::as_str).unwrap_or_default();
+        if totals.rejected > *max_rejected_lines {
+            return Err(IngestError::too_many_rejected(dump, *max_rejected_lines, first).into());
+        }
+        if totals.rejected_bytes > *max_rejected_bytes {
+            return Err(IngestError::too_many_rejected_bytes(dump, *max_rejected_bytes, first).into());
         }
         for Rejection { line, offset, reason, text } in &raw.rejections {
             self.rejected.write(RejectedLine { line: *line, offset: *offset, reason, text })?;

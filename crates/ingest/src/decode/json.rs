@@ -255,8 +255,9 @@ impl<'de> Visitor<'de> for Stats {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Line, A::Error> {
-        let mut flows = None;
-        let mut packets = None;
+        // A repeated key counts with its last value, good or bad.
+        let mut flows = Ok(None);
+        let mut packets = Ok(None);
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             let total = match key.as_ref() {
                 "exportedFlowTotalCount" => &mut flows,
@@ -267,22 +268,20 @@ impl<'de> Visitor<'de> for Stats {
                 }
             };
             let value = map.next_value_seed(AnyScalar)?;
-            match integer(&value, i64::MAX) {
-                Ok(Some(value)) => *total = Some(value.cast_unsigned()),
-                Ok(None) => *total = None,
-                Err(reason) => return drain(map, Line::Rejected(format!("stats.{key}: {reason}"))),
-            }
+            *total = match integer(&value, i64::MAX) {
+                Ok(value) => Ok(value.map(i64::cast_unsigned)),
+                Err(reason) => Err(Line::Rejected(format!("stats.{key}: {reason}"))),
+            };
         }
-        Ok(Line::Stats(flows.zip(packets).map(|(flows, packets)| ControlTotals { flows, packets })))
+        Ok(match (flows, packets) {
+            (Err(rejected), _) | (_, Err(rejected)) => rejected,
+            (Ok(flows), Ok(packets)) => {
+                Line::Stats(flows.zip(packets).map(|(flows, packets)| ControlTotals { flows, packets }))
+            }
+        })
     }
 
     no_object!("stats");
-}
-
-/// Reads the rest of an object, so that a syntax error in it is found.
-fn drain<'de, A: MapAccess<'de>>(mut map: A, line: Line) -> Result<Line, A::Error> {
-    while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-    Ok(line)
 }
 
 /// A value of a field, whatever it is.

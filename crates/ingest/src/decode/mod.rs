@@ -83,13 +83,13 @@ impl Decoder {
                 let text = &input[at..at + len];
                 let offset = chunk.offset + at as u64;
                 if text.len() as u64 > self.max_line_bytes {
-                    return Err(IngestError::line_too_long(&self.dump, self.max_line_bytes, line));
+                    return Err(IngestError::line_too_long(&self.dump, self.max_line_bytes, line, offset));
                 }
                 if sink.batch.rejections.len() as u64 > self.max_rejected_lines {
                     return Err(IngestError::too_many_rejected(
                         &self.dump,
                         self.max_rejected_lines,
-                        &sink.batch.rejections,
+                        &sink.batch.rejections.first().map(Rejection::summary).unwrap_or_default(),
                     ));
                 }
                 sink.decode_fully(text, line, offset, &mut row);
@@ -133,9 +133,9 @@ impl Sink {
     fn decode_fully(&mut self, text: &[u8], line: u64, offset: u64, row: &mut Row) {
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         // A byte order mark is no part of a record; joined files have one at each beginning.
-        let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+        let record = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
         let batch = &mut self.batch;
-        match json::decode_line(text, row, &mut self.columns.interner) {
+        match json::decode_line(record, row, &mut self.columns.interner) {
             Line::Blank => {}
             Line::Flow { unknown } => {
                 for name in unknown {

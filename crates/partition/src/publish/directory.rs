@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,7 @@ use fs_err as fs;
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
+use super::target_lock::TargetLock;
 use super::{PublishError, PublishMode, Target, check_mode, io_error, manifest_text};
 use crate::layout::{DATA_DIRECTORY, REJECTED_DIRECTORY};
 use crate::manifest::{MANIFEST_FILE, Manifest};
@@ -31,8 +32,10 @@ pub struct Staging {
     mode: PublishMode,
     /// The staging directory.
     root: PathBuf,
-    /// Its open handle, which holds the lock.
+    /// Its open handle, which holds the lock that says that it is in use.
     _lock: fs::File,
+    /// Keeps others from making something for the same target.
+    target_lock: Option<TargetLock>,
     /// Directories above it that did not exist, outermost first.
     created_parents: Vec<PathBuf>,
     published: bool,
@@ -43,19 +46,23 @@ impl Staging {
     /// there for the same target.
     ///
     /// # Errors
-    /// When `mode` does not allow what is at the target, or the place cannot be written to.
+    /// [`PublishError::Busy`] when something else is being made for the target; when `mode` does not allow what is there,
+    /// or the place cannot be written to.
     pub fn create(target: &Path, mode: PublishMode) -> Result<Self, PublishError> {
         let target = resolve(target)?;
         let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
             return Err(PublishError::NoName { path: target });
         };
+        // Before anything is made, for the better error; the answer may be another one as soon as the lock is held.
+        check_target(&target, mode).inspect_err(|_| remove_leavings(&target, parent, name))?;
+        let mut parents = CreatedParents::create(parent)?;
+        let target_lock = TargetLock::take(&target)?;
         restore_previous(&target)?;
         check_target(&target, mode)?;
-        let mut parents = CreatedParents::create(parent)?;
-        remove_stale(parent, name)?;
+        remove_stale(parent, name, target_lock.is_some())?;
         let (root, lock) = make_staging(parent, name)?;
         let created_parents = std::mem::take(&mut parents.0);
-        Ok(Self { target, mode, root, _lock: lock, created_parents, published: false })
+        Ok(Self { target, mode, root, _lock: lock, target_lock, created_parents, published: false })
     }
 
     /// The root of the lake while it is built.
@@ -77,13 +84,14 @@ impl Staging {
         write().map_err(io_error("write", &path))
     }
 
-    /// Writes the manifest, makes everything durable, and puts the lake in its place in one step.
+    /// Writes the manifest, makes everything durable, and puts the lake in its place in one step. What could not be tidied
+    /// up afterwards is in the answer.
     ///
     /// # Errors
     /// [`PublishError::CommitConflict`] when something else is at the target by now. Then, and after any other error
     /// before the last step, the target is what it was and the staging directory is gone. Only the word of the file
     /// system that the new name itself is durable can be missing with the new lake in place.
-    pub fn publish(self, manifest: &Manifest) -> Result<(), PublishError> {
+    pub fn publish(self, manifest: &Manifest) -> Result<Vec<PublishError>, PublishError> {
         let manifest_path = self.root.join(MANIFEST_FILE);
         let text = manifest_text(manifest).map_err(io_error("write", &manifest_path))?;
         fs::write(&manifest_path, text).map_err(io_error("write", &manifest_path))?;
@@ -95,26 +103,26 @@ impl Staging {
     ///
     /// # Errors
     /// As for [`Staging::publish`].
-    pub fn publish_files(mut self) -> Result<(), PublishError> {
+    pub fn publish_files(mut self) -> Result<Vec<PublishError>, PublishError> {
         sync_tree(&self.root)?;
 
-        self.swap_in()?;
+        let replaced = self.swap_in()?;
         self.published = true;
 
         let parent = self.target.parent().unwrap_or(&self.target);
-        for directory in
-            self.created_parents.iter().map(|created| created.parent().unwrap_or(created)).chain([parent])
-        {
-            sync(directory)?;
-        }
-        // Whatever was replaced now lies under one of these names. The new lake is in place already, so failing to
-        // remove the old one is no failure of the build; the next build tries again.
-        let _ = fs::remove_dir_all(&self.root);
-        let _ = fs::remove_dir_all(previous_path(&self.target));
-        Ok(())
+        let parents = self.created_parents.iter().map(|created| created.parent().unwrap_or(created));
+        let durable = parents.chain([parent]).try_for_each(sync);
+        // The new lake is in place already, durable or not, so failing to remove the old one is no failure of the build; the
+        // next build tries again.
+        let left = replaced.and_then(|path| {
+            let source = fs::remove_dir_all(&path).err()?;
+            Some(PublishError::Io { action: "remove the replaced lake, which is now", path, source })
+        });
+        durable.map(|()| left.into_iter().collect())
     }
 
-    fn swap_in(&self) -> Result<(), PublishError> {
+    /// Puts the new lake in its place. Where the old one is by now, if there was one.
+    fn swap_in(&self) -> Result<Option<PathBuf>, PublishError> {
         // The target may have changed since the build began, and then no mode allows more than it did.
         let found = check_target(&self.target, self.mode).map_err(|error| match error {
             PublishError::Io { .. } => error,
@@ -122,10 +130,12 @@ impl Staging {
         })?;
         let result = match found {
             // Renaming onto an empty directory replaces it; onto anything else it fails, so nobody can slip between.
-            Found::Nothing => fs::rename(&self.root, &self.target),
+            Found::Nothing => fs::rename(&self.root, &self.target).map(|()| None),
             Found::Lake => match renameat_with(CWD, &self.root, CWD, &self.target, RenameFlags::EXCHANGE) {
-                Err(Errno::NOSYS | Errno::INVAL | Errno::NOTSUP) => rename_aside(&self.root, &self.target),
-                result => result.map_err(io::Error::from),
+                Err(Errno::NOSYS | Errno::INVAL | Errno::NOTSUP) => {
+                    rename_aside(&self.root, &self.target).map(Some)
+                }
+                result => result.map(|()| Some(self.root.clone())).map_err(io::Error::from),
             },
         };
         result.map_err(|source| match source.kind() {
@@ -147,6 +157,7 @@ impl Drop for Staging {
         }
         // There is nobody to tell; what stays behind is removed by the next build.
         let _ = fs::remove_dir_all(&self.root);
+        self.target_lock = None;
         drop(CreatedParents(std::mem::take(&mut self.created_parents)));
     }
 }
@@ -170,7 +181,8 @@ enum Found {
 fn check_target(target: &Path, mode: PublishMode) -> Result<Found, PublishError> {
     let look = |action| io_error(action, target);
     // A lake, and all the more a release, holds what its manifest lists and nothing else.
-    if let Some(lake) = target.ancestors().skip(1).find(|above| manifest_at(above).is_some()) {
+    let is_lake = |above: &&Path| looks_like_ours(&above.join(MANIFEST_FILE)) && manifest_at(above).is_some();
+    if let Some(lake) = target.ancestors().skip(1).find(is_lake) {
         return Err(PublishError::InsideLake { path: target.to_owned(), lake: lake.to_owned() });
     }
     let metadata = match fs::symlink_metadata(target) {
@@ -208,6 +220,15 @@ fn check_target(target: &Path, mode: PublishMode) -> Result<Found, PublishError>
 fn manifest_at(directory: &Path) -> Option<Manifest> {
     let is_there = directory.join(MANIFEST_FILE).is_file();
     is_there.then(|| read_manifest(&LakeStore::Directory(directory.to_owned())).ok()).flatten()
+}
+
+/// Whether a file begins as manifests do: one of another program may be of any size.
+fn looks_like_ours(manifest: &Path) -> bool {
+    let mut beginning = Vec::new();
+    let is_file = fs::metadata(manifest).is_ok_and(|found| found.is_file());
+    let read = is_file
+        .then(|| fs::File::open(manifest).and_then(|file| file.take(1024).read_to_end(&mut beginning)));
+    read.is_some_and(|read| read.is_ok()) && String::from_utf8_lossy(&beginning).contains("\"formatVersion\"")
 }
 
 /// Whether everything below a directory of a lake is what its manifest lists: replacing a lake must not cost anybody a file. An empty directory among data costs nobody
@@ -311,8 +332,14 @@ pub(super) fn make_staging(parent: &Path, name: &OsStr) -> Result<(PathBuf, fs::
             Err(error) => return Err(io_error("create the staging directory", &root)(error)),
         }
         // Between making and locking it, somebody clearing up may have taken it for stale: then the next name.
-        if let Some(lock) = lock(&root).map_err(io_error("lock the staging directory", &root))? {
-            return Ok((root, lock));
+        match lock(&root) {
+            Ok(Some(lock)) => return Ok((root, lock)),
+            Ok(None) => {}
+            Err(error) => {
+                // Of an empty directory that nobody uses; the error that matters is the first one.
+                let _ = fs::remove_dir(&root);
+                return Err(io_error("lock the staging directory", &root)(error));
+            }
         }
     }
 }
@@ -337,21 +364,40 @@ fn lock(directory: &Path) -> io::Result<Option<fs::File>> {
     Ok(is_there.then_some(handle))
 }
 
-/// Whether a directory is locked by nobody, so that its process is dead. Keeps the lock if so.
-fn lock_if_stale(directory: &Path) -> Option<fs::File> {
+/// Whether the process that had a directory is dead: nobody has it locked. Keeps the lock if so. Where directories cannot be
+/// locked, as in network file systems, it is what the lock of the target says.
+fn lock_if_stale(directory: &Path, target_is_locked: bool) -> Option<fs::File> {
     let handle = fs::File::open(directory).ok()?;
-    flock(&handle, FlockOperation::NonBlockingLockExclusive).ok()?;
-    Some(handle)
+    match flock(&handle, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => None,
+        Err(_) if !target_is_locked => None,
+        _ => Some(handle),
+    }
+}
+
+/// Whether a name is one that [`make_staging`] gives: other names may be anybody's.
+fn is_staging(name: &OsStr, prefix: &OsStr) -> bool {
+    let is_number = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let Some(rest) = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes()) else { return false };
+    rest.splitn(2, |&byte| byte == b'-').all(is_number)
+}
+
+/// Removes what a dead process left that had the lock of a target. Whoever is refused there does so, too: of a process that
+/// died just after it had published, nobody else may ever come by.
+fn remove_leavings(target: &Path, parent: &Path, name: &OsStr) {
+    if let Some(_lock) = TargetLock::take_over(target) {
+        let _ = remove_stale(parent, name, true);
+    }
 }
 
 /// Removes staging directories for the same target whose processes are dead.
-pub(super) fn remove_stale(parent: &Path, name: &OsStr) -> Result<(), PublishError> {
+pub(super) fn remove_stale(parent: &Path, name: &OsStr, target_is_locked: bool) -> Result<(), PublishError> {
     let prefix = sibling_prefix(name);
     for entry in fs::read_dir(parent).map_err(io_error("list", parent))? {
         let entry = entry.map_err(io_error("list", parent))?;
-        let stale = entry.file_name().as_encoded_bytes().starts_with(prefix.as_encoded_bytes())
-            && entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if stale && let Some(_lock) = lock_if_stale(&entry.path()) {
+        let is_one =
+            is_staging(&entry.file_name(), &prefix) && entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_one && let Some(_lock) = lock_if_stale(&entry.path(), target_is_locked) {
             // Another build may be clearing up too, and it does not matter to this one whether it is done.
             let _ = fs::remove_dir_all(entry.path());
         }
@@ -360,25 +406,30 @@ pub(super) fn remove_stale(parent: &Path, name: &OsStr) -> Result<(), PublishErr
 }
 
 /// Replaces a lake where the file system cannot exchange two names: between two renames there is none.
-fn rename_aside(root: &Path, target: &Path) -> io::Result<()> {
+fn rename_aside(root: &Path, target: &Path) -> io::Result<PathBuf> {
     let previous = previous_path(target);
     let _lock = lock(target)?;
     fs::rename(target, &previous)?;
     fs::rename(root, target).inspect_err(|_| {
         // The error that matters is the first one. If this fails too, the next build puts the old lake back.
         let _ = fs::rename(&previous, target);
-    })
+    })?;
+    Ok(previous)
 }
 
 /// Puts a lake back that a process set aside and died before it put the new one in its place.
 fn restore_previous(target: &Path) -> Result<(), PublishError> {
     let previous = previous_path(target);
-    let Some(_lock) = lock_if_stale(&previous) else {
-        return Ok(());
-    };
+    // Something else of that name is not ours to touch.
+    let Some(manifest) = manifest_at(&previous) else { return Ok(()) };
+    // Also where nothing can be locked: a process that is just about to put the new lake there finds the old one, leaves it, and
+    // says so.
+    let Some(_lock) = lock_if_stale(&previous, true) else { return Ok(()) };
     if target.exists() {
         // It died later, with the new lake in place.
-        let _ = fs::remove_dir_all(&previous);
+        if only_listed(&previous, "", &manifest.listed()).unwrap_or(false) {
+            let _ = fs::remove_dir_all(&previous);
+        }
         return Ok(());
     }
     fs::rename(&previous, target).map_err(io_error("put back the lake of an interrupted build at", target))

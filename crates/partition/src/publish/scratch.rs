@@ -26,7 +26,7 @@ impl Scratch {
     /// When the directory for temporary files cannot be written to.
     pub fn create(name: &str) -> Result<Self, PublishError> {
         let parent = std::env::temp_dir();
-        remove_stale(&parent, OsStr::new(name))?;
+        remove_stale(&parent, OsStr::new(name), false)?;
         let (root, lock) = make_staging(&parent, OsStr::new(name))?;
         let scratch = Self { root, _lock: lock };
         // A directory for everybody's temporary files is no place for everybody to read somebody's flows.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use flowlake_ingest::ConfigError;
 use flowlake_ingest::schema::{FIELDS, Kind, field_index};
+use flowlake_ingest::{ConfigError, read_config};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use toml::Spanned;
@@ -91,7 +91,7 @@ impl Recipe {
     /// [`ConfigError`] naming the file, and the line when one is to blame.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
-        let text = fs_err::read_to_string(path).map_err(|error| ConfigError::unreadable(&error))?;
+        let text = read_config(path)?;
         Self::parse(&text, &file)
     }
 

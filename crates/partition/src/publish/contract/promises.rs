@@ -225,14 +225,16 @@ fn the_second_of_two_builds_is_told(place: &Place) {
             }
             let late = place.begin(mode);
             let manifest = build(&late, SOME, "same");
-            let early = place.publish_beside(mode, rows, name);
-            let result = late.publish(&manifest);
-            // A directory takes lakes that replace each other as they come.
-            if place.is_directory() && mode == PublishMode::Replace {
-                result.expect("it is replaced once more");
+            if place.is_directory() {
+                // There nobody else begins before it has ended.
+                let refused = place.try_begin(mode).expect_err("somebody is at it");
+                assert!(matches!(refused, PublishError::Busy { .. }) && refused.is_conflict(), "{refused:?}");
+                late.publish(&manifest).expect("nobody came between");
                 place.holds(&manifest);
+                place.publish(PublishMode::Replace, rows, name);
             } else {
-                let error = result.expect_err("the other one was faster");
+                let early = place.publish_beside(mode, rows, name);
+                let error = late.publish(&manifest).expect_err("the other one was faster");
                 // What it had uploaded may have been taken for leavings and be gone: that is noticed first.
                 assert!(error.is_conflict(), "{error:?}");
                 place.holds(&early);
@@ -249,36 +251,37 @@ fn of_many_builds_at_once_one_wins(place: &Place) {
             place.publish(mode, SOME, "old");
         }
         let barrier = Barrier::new(builds as usize);
-        let results: Vec<(Manifest, Result<_, PublishError>)> = std::thread::scope(|scope| {
+        let results: Vec<Result<Manifest, PublishError>> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..builds)
                 .map(|n| {
                     let barrier = &barrier;
                     scope.spawn(move || {
-                        let publication = place.begin(mode);
+                        let begun = place.try_begin(mode);
                         barrier.wait();
                         // The first rows are the same in all of them.
-                        let manifest =
-                            build(&publication, (86_350, 60 + 10 * n as usize), &format!("of {n}"));
+                        let made = begun.map(|publication| {
+                            let manifest =
+                                build(&publication, (86_350, 60 + 10 * n as usize), &format!("of {n}"));
+                            (publication, manifest)
+                        });
                         barrier.wait();
-                        let result = publication.publish(&manifest);
-                        (manifest, result)
+                        let (publication, manifest) = made?;
+                        publication.publish(&manifest).map(|_| manifest)
                     })
                 })
                 .collect();
             threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
         });
         let mut winners = Vec::new();
-        for (manifest, result) in results {
+        for result in results {
             match result {
-                Ok(_) => winners.push(manifest),
+                Ok(manifest) => winners.push(manifest),
                 Err(error) => assert!(error.is_conflict(), "{error:?}"),
             }
         }
         let found = read_manifest(&place.lake()).expect("a lake");
         assert!(winners.contains(&found));
-        if !(place.is_directory() && mode == PublishMode::Replace) {
-            assert_eq!(winners.len(), 1);
-        }
+        assert_eq!(winners.len(), 1);
         place.holds(&found);
         place.clear();
     }

@@ -120,8 +120,16 @@ fn documents_of_somebody_else_are_left_alone(place: &Place) {
 }
 
 fn of_two_releases_that_meet_the_second_is_told(place: &Place) {
-    let (mut first, mut second) = (place.begin(PublishMode::Fresh), place.begin(PublishMode::Fresh));
+    let mut first = place.begin(PublishMode::Fresh);
     let winner = release(&mut first, "1.0.0");
+    if place.is_directory() {
+        let refused = place.try_begin(PublishMode::Fresh).expect_err("somebody is at it");
+        assert!(matches!(refused, PublishError::Busy { .. }), "{refused:?}");
+        first.publish(&winner).expect("it is published");
+        place.holds(&winner);
+        return;
+    }
+    let mut second = place.begin(PublishMode::Fresh);
     let loser = release(&mut second, "2.0.0");
     first.publish(&winner).expect("it is published");
     let refused = second.publish(&loser).expect_err("somebody was faster");
@@ -136,9 +144,13 @@ fn of_many_releases_at_once_one_wins_whole(place: &Place) {
             .map(|i| {
                 let barrier = &barrier;
                 scope.spawn(move || {
-                    let mut publication = place.begin(PublishMode::Fresh);
-                    let manifest = release(&mut publication, &format!("1.0.{i}"));
+                    let begun = place.try_begin(PublishMode::Fresh);
+                    let made = begun.map(|mut publication| {
+                        let manifest = release(&mut publication, &format!("1.0.{i}"));
+                        (publication, manifest)
+                    });
                     barrier.wait();
+                    let (publication, manifest) = made?;
                     publication.publish(&manifest).map(|_| manifest)
                 })
             })

@@ -23,7 +23,9 @@ fn manifest(name: &str) -> Manifest {
 }
 
 fn publish(target: &Path, mode: PublishMode, name: &str) -> Result<(), PublishError> {
-    Staging::create(target, mode)?.publish(&manifest(name))
+    let left = Staging::create(target, mode)?.publish(&manifest(name))?;
+    assert!(left.is_empty(), "{left:?}");
+    Ok(())
 }
 
 fn published(target: &Path) -> String {
@@ -134,17 +136,137 @@ fn a_link_to_the_target_stays_a_link() {
 }
 
 #[test]
-fn the_second_of_two_builds_is_told() {
+fn one_build_at_a_time_has_a_target() {
     let place = tempfile::tempdir().expect("a directory");
     let target = place.path().join("lake");
     let first = Staging::create(&target, PublishMode::Fresh).expect("it is staged");
-    let second = Staging::create(&target, PublishMode::Fresh).expect("it is staged too");
-    assert_ne!(first.root(), second.root());
+    for mode in [PublishMode::Fresh, PublishMode::Replace] {
+        let error = Staging::create(&target, mode).expect_err("somebody is at it");
+        assert!(error.is_conflict(), "{error:?}");
+        let PublishError::Busy { holder: Some(holder), .. } = &error else { panic!("{error:?}") };
+        assert!(holder.starts_with(&format!("process {} on ", std::process::id())), "{holder}");
+    }
+    let beside = Staging::create(&place.path().join("lake2"), PublishMode::Fresh).expect("another target");
+    drop(beside);
     first.publish(&manifest("first")).expect("it is published");
-    let error = second.publish(&manifest("second")).expect_err("the first was faster");
-    assert!(error.is_conflict(), "{error:?}");
     assert_eq!(published(&target), "first");
     assert_eq!(names(place.path()), ["lake"]);
+}
+
+#[test]
+fn the_lock_of_a_dead_process_is_no_obstacle() {
+    let place = tempfile::tempdir().expect("a directory");
+    let target = place.path().join("lake");
+    fs::write(
+        place.path().join(".lake.flowlake-lock"),
+        "process 1 on elsewhere, and more than is written now",
+    )
+    .expect("it is written");
+    let staging = Staging::create(&target, PublishMode::Fresh).expect("nobody has it locked");
+    let holder = fs::read_to_string(place.path().join(".lake.flowlake-lock")).expect("it is there");
+    assert!(holder.starts_with(&format!("process {} on ", std::process::id())), "{holder}");
+    assert!(!holder.contains("elsewhere"), "{holder}");
+    drop(staging);
+    assert!(names(place.path()).is_empty());
+}
+
+#[test]
+fn whoever_is_refused_takes_away_what_the_dead_left() {
+    let place = tempfile::tempdir().expect("a directory");
+    let target = place.path().join("lake");
+    publish(&target, PublishMode::Fresh, "old").expect("it is published");
+    let lock = place.path().join(".lake.flowlake-lock");
+    let staging = place.path().join(".lake.flowlake-staging-1");
+    fs::write(&lock, "process 1").expect("it is written");
+    fs::create_dir(&staging).expect("it is made");
+    // Of a process that lives nothing is touched.
+    let alive = fs::File::open(&lock).expect("it is there");
+    flock(&alive, FlockOperation::LockExclusive).expect("it is locked");
+    let refused = || Staging::create(&target, PublishMode::Fresh).expect_err("there is a lake");
+    assert!(matches!(refused(), PublishError::TargetHoldsLake { .. }));
+    assert!(lock.exists() && staging.exists());
+    drop(alive);
+    assert!(matches!(refused(), PublishError::TargetHoldsLake { .. }));
+    assert_eq!(names(place.path()), ["lake"]);
+}
+
+#[test]
+fn what_has_a_name_of_ours_and_is_not_ours_is_left_alone() {
+    let place = tempfile::tempdir().expect("a directory");
+    let beside = |name: &str| place.path().join(name);
+    let target = beside("lake");
+    for directory in [".lake.flowlake-staging-mine", ".lake.flowlake-staging-1-a", ".lake.flowlake-previous"]
+    {
+        fs::create_dir(beside(directory)).expect("it is made");
+        fs::write(beside(directory).join("thesis.txt"), "years of work").expect("it is written");
+    }
+    for name in ["first", "second"] {
+        publish(&target, PublishMode::Replace, name).expect("it is published");
+        let manifest = read_manifest(&LakeStore::Directory(target.clone())).expect("a lake");
+        assert_eq!(manifest.dataset.name, name);
+    }
+    let kept =
+        [".lake.flowlake-previous", ".lake.flowlake-staging-1-a", ".lake.flowlake-staging-mine", "lake"];
+    assert_eq!(names(place.path()), kept);
+    for directory in &kept[..3] {
+        assert_eq!(
+            fs::read_to_string(beside(directory).join("thesis.txt")).expect("a file"),
+            "years of work"
+        );
+    }
+}
+
+#[test]
+fn a_lock_that_is_not_ours_is_told_and_left_alone() {
+    let place = tempfile::tempdir().expect("a directory");
+    let beside = |name: &str| place.path().join(name);
+    let (target, lock) = (beside("lake"), beside(".lake.flowlake-lock"));
+    let refused = || match Staging::create(&target, PublishMode::Fresh) {
+        Err(PublishError::Io { action, path, source }) => {
+            assert_eq!((action, &path), ("lock the target with", &lock));
+            assert!(source.to_string().contains("move it away"), "{source}");
+        }
+        other => panic!("{other:?}"),
+    };
+    fs::write(&lock, "a note of mine").expect("it is written");
+    refused();
+    assert_eq!(fs::read_to_string(&lock).expect("it is there"), "a note of mine");
+    // A file of another name, however it comes here, is not written over.
+    fs::write(beside("precious"), "process of years").expect("it is written");
+    for link in [fs::hard_link::<PathBuf, &Path>, |from, to| fs_err::os::unix::fs::symlink(from, to)] {
+        fs::remove_file(&lock).expect("it goes");
+        link(beside("precious"), &lock).expect("a link");
+        refused();
+        assert_eq!(fs::read_to_string(beside("precious")).expect("it is there"), "process of years");
+    }
+    // Nor is one made where a link leads.
+    fs::remove_file(&lock).expect("it goes");
+    fs_err::os::unix::fs::symlink(beside("nowhere"), &lock).expect("a link");
+    refused();
+    assert!(!beside("nowhere").exists());
+    fs::remove_file(&lock).expect("it goes");
+    fs::create_dir(&lock).expect("it is made");
+    refused();
+    assert!(lock.is_dir());
+    assert_eq!(names(place.path()), [".lake.flowlake-lock", "precious"]);
+}
+
+#[test]
+fn a_lake_that_was_set_aside_comes_back_and_is_not_taken_for_nothing() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (target, previous) = (place.path().join("lake"), place.path().join(".lake.flowlake-previous"));
+    publish(&target, PublishMode::Fresh, "old").expect("it is published");
+    let aside = || fs::rename(&target, &previous).expect("it moves");
+    aside();
+    let refused = Staging::create(&target, PublishMode::Fresh).expect_err("there is a lake");
+    assert!(matches!(refused, PublishError::TargetHoldsLake { .. }), "{refused}");
+    assert_eq!(names(place.path()), ["lake"]);
+    // Somebody at work has it locked.
+    aside();
+    let alive = fs::File::open(&previous).expect("it is there");
+    flock(&alive, FlockOperation::LockExclusive).expect("it is locked");
+    drop(Staging::create(&target, PublishMode::Fresh).expect("it is staged"));
+    assert_eq!(names(place.path()), [".lake.flowlake-previous"]);
 }
 
 #[test]
@@ -165,13 +287,16 @@ fn strangers_files_that_appear_meanwhile_are_left_alone() {
 fn only_the_leavings_of_the_dead_are_removed() {
     let place = tempfile::tempdir().expect("a directory");
     let target = place.path().join("lake");
-    let alive = Staging::create(&target, PublishMode::Fresh).expect("it is staged");
     let dead = place.path().join(".lake.flowlake-staging-1");
     fs::create_dir_all(dead.join("data")).expect("it is made");
     let foreign = place.path().join(".lake2.flowlake-staging-1");
     fs::create_dir(&foreign).expect("it is made");
+    // Of a process on a file system without locks for files, or of an older version.
+    let alive = place.path().join(".lake.flowlake-staging-2");
+    fs::create_dir(&alive).expect("it is made");
+    let _lock = lock(&alive).expect("it can be opened").expect("nobody has it");
     let next = Staging::create(&target, PublishMode::Fresh).expect("it is staged");
-    assert!(alive.root().exists() && next.root().exists() && foreign.exists());
+    assert!(alive.exists() && next.root().exists() && foreign.exists());
     assert!(!dead.exists());
 }
 
