@@ -1,0 +1,7 @@
+//! [`flowlake_fuzz::archive_reader`] under libFuzzer.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| flowlake_fuzz::archive_reader::check(data));

@@ -1,0 +1,7 @@
+//! [`flowlake_fuzz::recipe`] under libFuzzer.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| flowlake_fuzz::recipe::check(data));
