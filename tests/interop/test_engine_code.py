@@ -337,7 +337,9 @@ def test_a_lake_of_more_than_a_thousand_files_in_clickhouse(clickhouse_paste: Pa
     (root / names[0]).parent.mkdir(parents=True)
     for name in names:
         os.link(small_lake.root / file["path"], root / name)
-    manifest = small_lake.manifest | {"files": [file | {"path": name} for name in names]}
+    files = [file | {"path": name} for name in names]
+    totals = small_lake.manifest["totals"] | {"files": len(files), "rows": len(files) * file["rows"]}
+    manifest = small_lake.manifest | {"files": files, "totals": totals}
     (root / "manifest.json").write_text(json.dumps(manifest))
     view = clickhouse_paste(printed("clickhouse", root))
     found = view.summary(NOWHERE, FEW_COLUMNS)
