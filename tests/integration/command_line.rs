@@ -29,6 +29,9 @@ fn the_help_of_the_program_names_commands_and_exit_codes() {
 
     Commands:
       build        Build a lake from dumps
+      plan         Plan a build whose tasks run on many machines
+      task         Run one task of a plan
+      commit       Make what the tasks of a plan made a lake
       sample       Write synthetic dumps in the real format
       demo         Sample dumps, build, verify, ask a first query: needs no input
       inspect      Show what a lake holds and how it was made
@@ -101,6 +104,13 @@ fn the_help_of_build() {
           --to <TIME>
               Keep only flows that started before this time, UTC
 
+          --replace
+              Replace the lake that is there
+
+          --strict
+              Treat warnings about the input as errors: trailers missing or not matching, dumps without
+              a device, devices without a dump
+
           --jobs <N>
               Number of threads [default: one a core]
 
@@ -111,15 +121,8 @@ fn the_help_of_build() {
               process, on any input. Rows that wait for others of their month and do not fit wait in
               temporary files beside the lake; what is built is the same, byte for byte.
 
-          --replace
-              Replace the lake that is there
-
           --dry-run
               Only show what would be read and written
-
-          --strict
-              Treat warnings about the input as errors: trailers missing or not matching, dumps without
-              a device, devices without a dump
 
           --progress <PROGRESS>
               How to show progress
@@ -485,6 +488,7 @@ fn man_writes_a_page_a_command() {
     names.sort_unstable();
     insta::assert_snapshot!(names.join("\n"), @r"
     flowlake-build.1
+    flowlake-commit.1
     flowlake-completions.1
     flowlake-demo.1
     flowlake-diff.1
@@ -493,6 +497,7 @@ fn man_writes_a_page_a_command() {
     flowlake-head.1
     flowlake-inspect.1
     flowlake-man.1
+    flowlake-plan.1
     flowlake-query.1
     flowlake-recipe-check.1
     flowlake-recipe-list.1
@@ -501,6 +506,7 @@ fn man_writes_a_page_a_command() {
     flowlake-release.1
     flowlake-sample.1
     flowlake-sql.1
+    flowlake-task.1
     flowlake-verify.1
     flowlake.1
     ");

@@ -46,6 +46,12 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Build a lake from dumps
     Build(BuildArgs),
+    /// Plan a build whose tasks run on many machines
+    Plan(PlanArgs),
+    /// Run one task of a plan
+    Task(TaskArgs),
+    /// Make what the tasks of a plan made a lake
+    Commit(CommitArgs),
     /// Write synthetic dumps in the real format
     Sample(SampleArgs),
     /// Sample dumps, build, verify, ask a first query: needs no input
@@ -84,14 +90,9 @@ pub(crate) enum Command {
     },
 }
 
+/// What lake to build of what.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  flowlake build --config kddi-iot-2019 --input dumps/ --output lake/
-  flowlake build --config my.toml --input dumps/ --device kitchenHub --replace
-  flowlake build --config my.toml --input dumps/ --recipe encoded --from 2019-07 --to 2019-08
-  flowlake build --config my.toml --input s3://bucket/raw --output s3://bucket/lake --dry-run")]
-pub(crate) struct BuildArgs {
+pub(crate) struct LakeArgs {
     /// Catalogue of devices: a TOML file, or the name of a built-in one (kddi-iot-2019)
     #[arg(long, value_name = "FILE")]
     pub(crate) config: String,
@@ -130,6 +131,27 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "TIME")]
     pub(crate) to: Option<Instant>,
 
+    /// Replace the lake that is there
+    #[arg(long)]
+    pub(crate) replace: bool,
+
+    /// Treat warnings about the input as errors: trailers missing or not matching, dumps without a device, devices without
+    /// a dump
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowlake build --config kddi-iot-2019 --input dumps/ --output lake/
+  flowlake build --config my.toml --input dumps/ --device kitchenHub --replace
+  flowlake build --config my.toml --input dumps/ --recipe encoded --from 2019-07 --to 2019-08
+  flowlake build --config my.toml --input s3://bucket/raw --output s3://bucket/lake --dry-run")]
+pub(crate) struct BuildArgs {
+    #[command(flatten)]
+    pub(crate) lake: LakeArgs,
+
     /// Number of threads [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
@@ -141,22 +163,69 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory_limit: Option<ByteSize>,
 
-    /// Replace the lake that is there
-    #[arg(long)]
-    pub(crate) replace: bool,
-
     /// Only show what would be read and written
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Treat warnings about the input as errors: trailers missing or not matching, dumps without a device, devices without
-    /// a dump
-    #[arg(long)]
-    pub(crate) strict: bool,
+    /// How to show progress
+    #[arg(long, value_enum, default_value_t = ProgressMode::Auto)]
+    pub(crate) progress: ProgressMode,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowlake plan --config my.toml --input s3://bucket/raw --output s3://bucket/lake --output-plan plan.json
+  flowlake task --plan plan.json --index 0
+  flowlake commit --plan plan.json")]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) lake: LakeArgs,
+
+    /// File to write the plan to: what a task has to know, for any machine that reaches input and output
+    #[arg(long, value_name = "FILE", value_parser = local_path())]
+    pub(crate) output_plan: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TaskArgs {
+    /// The plan
+    #[arg(long, value_name = "FILE", value_parser = local_path())]
+    pub(crate) plan: PathBuf,
+
+    /// Number of the task, from 0
+    #[arg(long, value_name = "N", required_unless_present = "missing")]
+    pub(crate) index: Option<usize>,
+
+    /// List the numbers of the tasks that are not done, instead of running one
+    #[arg(long, conflicts_with = "index")]
+    pub(crate) missing: bool,
+
+    /// Number of threads [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+
+    /// Memory to keep within, as 512MiB or 2GB [default: 48 MiB and 64 MiB a thread]
+    ///
+    /// 16 MiB a thread more with a recipe that removes duplicates. Bounds the memory of the whole process, on any input. Rows that wait for others of their month and do not fit wait in
+    /// temporary files beside the lake to be; what is built is the same, byte for byte.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory_limit: Option<ByteSize>,
 
     /// How to show progress
     #[arg(long, value_enum, default_value_t = ProgressMode::Auto)]
     pub(crate) progress: ProgressMode,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CommitArgs {
+    /// The plan
+    #[arg(long, value_name = "FILE", value_parser = local_path())]
+    pub(crate) plan: PathBuf,
+
+    /// Publish nothing, and take away what the tasks made
+    #[arg(long)]
+    pub(crate) abandon: bool,
 }
 
 #[derive(Debug, Subcommand)]

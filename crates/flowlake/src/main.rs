@@ -58,6 +58,9 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Build(args) => commands::build::run(&args),
+        Command::Plan(args) => commands::distributed::plan(&args),
+        Command::Task(args) => commands::distributed::task(&args),
+        Command::Commit(args) => commands::distributed::commit(&args),
         Command::Sample(args) => commands::sample::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),

@@ -8,7 +8,7 @@ use std::time::Instant;
 use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::ProgressMode;
-use crate::pipeline::task::Fragment;
+use crate::pipeline::fragment::Fragment;
 
 /// Progress of a build. Shared by all workers.
 pub(crate) struct Progress {
@@ -105,16 +105,16 @@ impl Progress {
             }
             View::Lines { finished } => {
                 let number = finished.fetch_add(1, Ordering::Relaxed) + 1;
-                let totals = &fragment.totals;
+                let source = &fragment.source;
                 // Progress that nobody can see is no reason to stop.
                 let _ = writeln!(
                     io::stderr().lock(),
                     "[{number}/{}] {}: {} flows read, {} kept, {} rejected, {} of JSON; {:.1} s since the start",
                     self.dumps.len(),
-                    fragment.task.dump.name,
-                    HumanCount(totals.records.flows + totals.rejected),
-                    HumanCount(totals.kept),
-                    HumanCount(totals.rejected),
+                    source.dump,
+                    HumanCount(source.read),
+                    HumanCount(source.kept),
+                    HumanCount(source.rejected),
                     HumanBytes(self.dumps[i].bytes_decompressed.load(Ordering::Relaxed)),
                     self.begun.elapsed().as_secs_f64(),
                 );

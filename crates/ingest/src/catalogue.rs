@@ -170,7 +170,7 @@ struct DeviceEntry {
 }
 
 /// Largest catalogue or recipe in bytes: a parser takes many times that.
-const MAX_CONFIG_BYTES: u64 = 8 << 20;
+const MAX_CONFIG_BYTES: u64 = 32 << 20;
 
 /// The text of a catalogue or recipe.
 ///

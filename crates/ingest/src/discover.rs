@@ -1,8 +1,9 @@
 //! Finding dumps in a directory or a store and matching them to devices by archive stem.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use flowlake_store::{Entry, EntryKind, LakeStore};
+use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Catalogue, Device};
 use crate::error::IngestError;
@@ -30,7 +31,8 @@ impl Dump {
 }
 
 /// How a dump is packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum DumpFormat {
     /// `.tar.gz`, `.tgz`
     TarGz,
@@ -84,10 +86,12 @@ pub fn discover(input: &LakeStore, catalogue: &Catalogue) -> Result<Discovery, I
         files.entry(stem.to_owned()).or_default().push(Candidate { format, number, part });
     }
 
+    let mut devices: HashMap<&str, &Device> =
+        catalogue.devices.iter().map(|device| (device.archive.as_str(), device)).collect();
     let mut matched = Vec::new();
     let mut without_device = Vec::new();
     for (stem, candidates) in files {
-        match catalogue.devices.iter().find(|device| device.archive == stem) {
+        match devices.remove(stem.as_str()) {
             Some(device) => {
                 matched.push((assemble(stem, candidates, device.parts, input)?, device.clone()));
             }
@@ -97,7 +101,7 @@ pub fn discover(input: &LakeStore, catalogue: &Catalogue) -> Result<Discovery, I
     let without_dump = catalogue
         .devices
         .iter()
-        .filter(|device| !matched.iter().any(|(dump, _)| dump.name == device.archive))
+        .filter(|device| devices.contains_key(device.archive.as_str()))
         .cloned()
         .collect();
     unused_files.sort_unstable();

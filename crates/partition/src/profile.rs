@@ -14,20 +14,22 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrayRef};
 use flowlake_sketch::Sketch;
+use serde::{Deserialize, Serialize};
 
 use self::number::{Floats, Integers};
 use self::text::Texts;
 use crate::layout::{date_text, timestamp_text};
 use crate::manifest::{ColumnType, DataFile, Profile, ProfileValue};
 
-/// Profiles of the columns of a table, in their order.
-#[derive(Debug, Clone, PartialEq)]
+/// Profiles of the columns of a table, in their order. Written and read again, it is the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TableProfile {
     columns: Vec<ColumnProfile>,
 }
 
 /// What was counted of one column.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ColumnProfile {
     data_type: ColumnType,
     rows: u64,
@@ -35,7 +37,8 @@ struct ColumnProfile {
     values: Values,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 enum Values {
     Integers(Integers),
     Floats(Floats),

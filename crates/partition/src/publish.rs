@@ -7,6 +7,7 @@ pub mod directory;
 pub mod objects;
 mod scratch;
 mod target_lock;
+mod workspace;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use crate::manifest::{Manifest, Release};
 pub use self::directory::Staging;
 pub use self::objects::ObjectStaging;
 pub use self::scratch::Scratch;
+pub use self::workspace::{Attempt, Workspace};
 
 /// What may be at the target of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,32 +211,12 @@ impl Publication {
         }
     }
 
-    /// The directory of this machine in which the lake's files are made.
-    #[must_use]
-    pub fn root(&self) -> &Path {
-        match self {
-            Self::Directory(staging) => staging.root(),
-            Self::Objects(staging) => staging.root(),
-        }
-    }
-
     /// Whether two builds for this place that meet are told apart by the place itself.
     #[must_use]
     pub fn decides_races(&self) -> bool {
         match self {
             Self::Directory(_) => true,
             Self::Objects(staging) => staging.honours_conditions(),
-        }
-    }
-
-    /// Takes a file that is complete, by its path below the root.
-    ///
-    /// # Errors
-    /// When this or an earlier one cannot be brought to its place.
-    pub fn add(&self, path: &str, bytes: u64, sha256: &str) -> Result<(), PublishError> {
-        match self {
-            Self::Directory(_) => Ok(()),
-            Self::Objects(staging) => staging.add(path, bytes, sha256),
         }
     }
 
@@ -272,6 +254,34 @@ impl Publication {
                 Vec::new()
             }
             Self::Objects(staging) => of_store(staging.abandon()),
+        }
+    }
+}
+
+/// Where the files of a lake are made, and who takes them when they are complete.
+pub trait Outlet: Sync {
+    /// The directory of this machine in which they are made.
+    fn root(&self) -> &Path;
+
+    /// Takes a file that is complete, by its path below the root.
+    ///
+    /// # Errors
+    /// When this or an earlier one cannot be brought to its place.
+    fn add(&self, path: &str, bytes: u64, sha256: &str) -> Result<(), PublishError>;
+}
+
+impl Outlet for Publication {
+    fn root(&self) -> &Path {
+        match self {
+            Self::Directory(staging) => staging.root(),
+            Self::Objects(staging) => staging.root(),
+        }
+    }
+
+    fn add(&self, path: &str, bytes: u64, sha256: &str) -> Result<(), PublishError> {
+        match self {
+            Self::Directory(_) => Ok(()),
+            Self::Objects(staging) => staging.add(path, bytes, sha256),
         }
     }
 }

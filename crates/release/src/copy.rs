@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use flowlake_partition::manifest::Manifest;
-use flowlake_partition::publish::{Publication, PublishError};
+use flowlake_partition::publish::{Outlet, Publication, PublishError};
 use flowlake_store::{LakeStore, StoreError};
 use fs_err as fs;
 use sha2::{Digest, Sha256};

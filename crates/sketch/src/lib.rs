@@ -7,6 +7,11 @@
 
 #![forbid(unsafe_code)]
 
+use std::fmt::Write;
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// Base-2 logarithm of the number of registers; the standard error is 1.04 / sqrt(registers), about 1.6 %.
 const REGISTER_BITS: u32 = 12;
 
@@ -72,6 +77,33 @@ impl Sketch {
         let register = (hash >> (64 - REGISTER_BITS)) as usize;
         let rank = (hash << REGISTER_BITS | 1 << (REGISTER_BITS - 1)).leading_zeros() as u8 + 1;
         self.registers[register] = self.registers[register].max(rank);
+    }
+}
+
+/// Two hexadecimal digits a register.
+impl Serialize for Sketch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut text = String::with_capacity(2 * self.registers.len());
+        for register in &self.registers {
+            let _ = write!(text, "{register:02x}");
+        }
+        serializer.serialize_str(&text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sketch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+        let (digits, rest) = text.as_bytes().as_chunks::<2>();
+        let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+        let registers: Option<Vec<u8>> =
+            digits.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
+        match registers {
+            Some(registers) if rest.is_empty() && registers.len() == 1 << REGISTER_BITS => {
+                Ok(Self { registers })
+            }
+            _ => Err(D::Error::custom("not the registers of a sketch")),
+        }
     }
 }
 

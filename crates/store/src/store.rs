@@ -1,5 +1,6 @@
 //! A place opened for reading, wherever it is.
 
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Read;
 
@@ -47,9 +48,12 @@ pub enum EntryKind {
 }
 
 /// Tells one content of an object from another, by what the store tells: entity tag and version.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Version {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) e_tag: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) version: Option<String>,
 }
 

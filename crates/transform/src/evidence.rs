@@ -12,6 +12,7 @@ use flowlake_ingest::schema::{FIELDS, Kind, field_index};
 use flowlake_sketch::Sketch;
 use polars::prelude::{Column, PolarsResult};
 use polars_arrow::temporal_conversions::timestamp_ms_to_datetime;
+use serde::{Deserialize, Serialize};
 
 use crate::kernels::flag_letters;
 use crate::recipe::Claim;
@@ -26,8 +27,8 @@ const MAX_VALUE_CHARS: usize = 64;
 /// Rows a value below which the values of a field count as noise.
 const NOISE_ROWS_PER_VALUE: u64 = 2;
 
-/// Counts of one field.
-#[derive(Debug, Clone, PartialEq)]
+/// Counts of one field. Written and read again, they are the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ColumnEvidence {
     field: String,
     rows: u64,
@@ -35,7 +36,8 @@ pub struct ColumnEvidence {
     values: Values,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 enum Values {
     Numbers(Counts<i64>),
     Texts(Counts<String>),
@@ -225,12 +227,37 @@ fn number_text(value: i64, kind: Option<Kind>) -> String {
 }
 
 /// Counts by value, in the order in which values were first met.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(
+    from = "Written<T>",
+    into = "Written<T>",
+    bound(serialize = "T: Serialize + Clone", deserialize = "T: Deserialize<'de> + Clone")
+)]
 struct Counts<T: Eq + Hash> {
     index: HashMap<T, usize>,
     entries: Vec<(T, u64)>,
     /// There once more than [`EXACT_VALUES`] values were met.
     sketch: Option<Sketch>,
+}
+
+/// [`Counts`] without what follows from the rest.
+#[derive(Serialize, Deserialize)]
+struct Written<T> {
+    entries: Vec<(T, u64)>,
+    sketch: Option<Sketch>,
+}
+
+impl<T: Eq + Hash> From<Counts<T>> for Written<T> {
+    fn from(Counts { entries, sketch, .. }: Counts<T>) -> Self {
+        Self { entries, sketch }
+    }
+}
+
+impl<T: Eq + Hash + Clone> From<Written<T>> for Counts<T> {
+    fn from(Written { entries, sketch }: Written<T>) -> Self {
+        let index = entries.iter().enumerate().map(|(i, (value, _))| (value.clone(), i)).collect();
+        Self { index, entries, sketch }
+    }
 }
 
 impl<T: Eq + Hash> Default for Counts<T> {

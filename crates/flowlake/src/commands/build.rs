@@ -1,28 +1,25 @@
 //! `flowlake build`: dumps in, lake out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use flowlake_ingest::Catalogue;
 use flowlake_partition::manifest::{Manifest, Selection, Warning};
 use flowlake_partition::publish::{Publication, PublishMode};
-use flowlake_partition::table::TableSchema;
-use flowlake_partition::writer::WriterOptions;
 use flowlake_store::LakeStore;
-use flowlake_transform::{
-    FLOW_START, FLOW_START_HELPER, OutputColumn, OutputType, Recipe, Role, Transformer,
-};
+use flowlake_transform::Recipe;
 
-use crate::cli::{BuildArgs, ProgressMode, threads};
+use crate::cli::{BuildArgs, LakeArgs, ProgressMode, threads};
 use crate::exit::{Exit, Failure};
 use crate::instant::Instant;
-use crate::open_files::enough_for;
-use crate::pipeline::memory::MemoryPlan;
+use crate::pipeline::commit;
+use crate::pipeline::commit::Merge;
+use crate::pipeline::job::Job;
 use crate::pipeline::plan::{Plan, plan};
-use crate::pipeline::{commit, pool};
 use crate::places::open;
 use crate::printable::{self, ForPeople};
 use crate::progress::Progress;
@@ -44,10 +41,11 @@ pub(crate) struct Request<'a> {
 }
 
 pub(crate) fn run(args: &BuildArgs) -> Result<Exit, Failure> {
-    let catalogue = resources::catalogue(&args.config)?;
-    let mut recipe = resources::recipe(&args.recipe)?;
-    let selection = selection(args, &mut recipe)?;
-    let (input, output) = (open(&args.input, Exit::Input)?, open(&args.output, Exit::Output)?);
+    let BuildArgs { lake, .. } = args;
+    let catalogue = resources::catalogue(&lake.config)?;
+    let mut recipe = resources::recipe(&lake.recipe)?;
+    let selection = selection(lake, &mut recipe)?;
+    let (input, output) = (open(&lake.input, Exit::Input)?, open(&lake.output, Exit::Output)?);
     let request = Request {
         catalogue: &catalogue,
         recipe: &recipe,
@@ -56,21 +54,21 @@ pub(crate) fn run(args: &BuildArgs) -> Result<Exit, Failure> {
         selection: &selection,
         jobs: threads(args.jobs),
         memory_limit: args.memory_limit,
-        mode: if args.replace { PublishMode::Replace } else { PublishMode::Fresh },
-        strict: args.strict,
+        mode: lake.mode(),
+        strict: lake.strict,
         progress: args.progress,
     };
     if args.dry_run {
         super::dry_run::run(&request)?;
     } else {
-        let lake = args.output.to_string();
-        build(&request)?.print(&lake).map_err(|failure| failure.hint(there("lake", &lake)))?;
+        let name = lake.output.to_string();
+        build(&request)?.print(&name).map_err(|failure| failure.hint(there("lake", &name)))?;
     }
     Ok(Exit::Success)
 }
 
 /// What of the input is asked for. Rows outside of the times are removed by rules of their own, behind those of the recipe.
-fn selection(args: &BuildArgs, recipe: &mut Recipe) -> Result<Selection, Failure> {
+pub(crate) fn selection(args: &LakeArgs, recipe: &mut Recipe) -> Result<Selection, Failure> {
     if let (Some(from), Some(to)) = (&args.from, &args.to)
         && from.millis >= to.millis
     {
@@ -99,37 +97,41 @@ pub(crate) fn keep_starts(recipe: &mut Recipe, from: Option<Instant>, to: Option
 /// What a build has to say at its end.
 pub(crate) struct Summary {
     manifest: Manifest,
-    json_bytes: u64,
+    /// Where it is known.
+    json_bytes: Option<u64>,
     seconds: f64,
+}
+
+impl LakeArgs {
+    pub(crate) fn mode(&self) -> PublishMode {
+        if self.replace { PublishMode::Replace } else { PublishMode::Fresh }
+    }
 }
 
 /// Builds and publishes a lake.
 pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
-    enough_for(request.jobs)?;
     let interrupted = interruption()?;
-    let memory = MemoryPlan::new(request.memory_limit, request.jobs, request.recipe.removes_duplicates())?;
-    let recipe = request.recipe;
-    let columns = Transformer::columns(recipe);
-    let table = if recipe.has_flow_start() {
-        TableSchema::new(commit::table_columns(&columns), FLOW_START)
-    } else {
-        TableSchema::without_flow_start(commit::table_columns(&columns), FLOW_START_HELPER)
-    };
-    let table = table.map_err(|error| Failure::new(Exit::Defect, error))?;
-    let selection = request.selection;
-    let plan = plan(request.catalogue, request.input, selection)?;
+    let (catalogue, recipe) = (request.catalogue, request.recipe);
+    let job = Job::new(catalogue, recipe, request.jobs, request.memory_limit, interrupted)?;
+    let plan = plan(catalogue, request.input, request.selection)?;
     show_warnings(&plan.warnings);
-    if request.strict
-        && let Some(failure) = commit::strict_violation(&plan.warnings)
-    {
-        return Err(failure);
-    }
+    refuse_if_strict(request.strict, &plan.warnings)?;
 
     let publication = Publication::begin(request.output, request.mode)?;
-    warn_of_races(&publication, request.output);
-    let built = run_plan(request, &plan, &columns, table, &publication, memory, interrupted);
-    let (manifest, progress) = match built {
-        Ok(built) => built,
+    warn_of_races(publication.decides_races(), request.output);
+    let bytes = plan.tasks.iter().map(|task| task.dump.bytes()).sum();
+    let progress = Progress::new(request.progress, plan.tasks.len(), bytes);
+    let made = job.run(&plan.tasks, &publication, &progress).and_then(|fragments| {
+        let mut merge = job.merge();
+        fragments.into_iter().for_each(|fragment| merge.add(fragment));
+        judged(merge, &plan, request.selection, request.strict)
+    });
+    let manifest = match made {
+        Ok(_) if interrupted.load(Ordering::Relaxed) => Err(Failure::interrupted()),
+        made => made,
+    };
+    let manifest = match manifest {
+        Ok(manifest) => manifest,
         Err(failure) => {
             for left in publication.abandon() {
                 warn(&with_causes(&left));
@@ -140,79 +142,44 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
     for left in publication.publish(&manifest)? {
         warn(&format!("the lake is published, but {}", with_causes(&left)));
     }
-    Ok(Summary { manifest, json_bytes: progress.bytes_decompressed(), seconds: progress.seconds() })
+    let json_bytes = Some(progress.bytes_decompressed());
+    Ok(Summary { manifest, json_bytes, seconds: progress.seconds() })
 }
 
-/// Runs the tasks of a plan and puts together the manifest of what they made; publishes nothing.
-fn run_plan(
-    request: &Request<'_>,
+/// The manifest of all dumps, if they are fit to be published; says what there is to say of them.
+pub(crate) fn judged(
+    merge: Merge<'_>,
     plan: &Plan,
-    columns: &[OutputColumn],
-    table: TableSchema,
-    publication: &Publication,
-    memory: MemoryPlan,
-    interrupted: &'static AtomicBool,
-) -> Result<(Manifest, Progress), Failure> {
-    let (recipe, selection) = (request.recipe, request.selection);
-    let bytes = plan.tasks.iter().map(|task| task.dump.bytes()).sum();
-    let progress = Progress::new(request.progress, plan.tasks.len(), bytes);
-    let writer = WriterOptions {
-        key_value_metadata: vec![
-            ("flowlake.formatVersion".to_owned(), flowlake_partition::manifest::FORMAT_VERSION.to_string()),
-            ("flowlake.dataset".to_owned(), request.catalogue.dataset.name.clone()),
-            ("flowlake.recipe".to_owned(), recipe.name.clone()),
-            ("flowlake.recipeDigest".to_owned(), recipe.digest.clone()),
-        ],
-        // Addresses are what people look flows up by, and nearly every row group spans them all: minimum and maximum
-        // rule nothing out. What is made of no field, such as the dump, is the same in a whole file.
-        bloom_filter_columns: columns
-            .iter()
-            .filter(|column| column.role == Role::Identifier && column.data_type == OutputType::Text)
-            .filter(|column| !column.source.is_empty())
-            .map(|column| column.name.clone())
-            .collect(),
-        ..WriterOptions::default()
-    };
-    let fragments = pool::run(
-        &pool::Build {
-            catalogue: request.catalogue,
-            recipe,
-            table: Arc::new(table),
-            writer,
-            publication,
-            jobs: request.jobs,
-            memory,
-            interrupted,
-            progress: &progress,
-        },
-        &plan.tasks,
-    );
-    progress.clear();
-    let fragments = fragments?;
-    commit::check_rejected(request.catalogue, &fragments)?;
-    let manifest = commit::merge(request.catalogue, recipe, selection, columns, &fragments, &plan.warnings);
-    commit::check_accounting(&manifest)?;
+    selection: &Selection,
+    strict: bool,
+) -> Result<Manifest, Failure> {
+    let manifest = merge.finish(selection, &plan.warnings)?;
+    let told: BTreeSet<&Warning> = plan.warnings.iter().collect();
     let found: Vec<Warning> =
-        manifest.warnings.iter().filter(|warning| !plan.warnings.contains(warning)).cloned().collect();
+        manifest.warnings.iter().filter(|warning| !told.contains(warning)).cloned().collect();
     show_warnings(&found);
-    if request.strict
-        && let Some(failure) = commit::strict_violation(&manifest.warnings)
-    {
-        return Err(failure);
+    refuse_if_strict(strict, &manifest.warnings)?;
+    Ok(manifest)
+}
+
+fn refuse_if_strict(strict: bool, warnings: &[Warning]) -> Result<(), Failure> {
+    match commit::strict_violation(warnings) {
+        Some(failure) if strict => Err(failure),
+        _ => Ok(()),
     }
-    if interrupted.load(Ordering::Relaxed) {
-        return Err(Failure::interrupted());
-    }
-    Ok((manifest, progress))
 }
 
 impl Summary {
+    /// Of a lake whose dumps were read elsewhere.
+    pub(crate) fn of(manifest: Manifest, took: Duration) -> Self {
+        Self { manifest, json_bytes: None, seconds: took.as_secs_f64() }
+    }
+
     /// The table at the end.
     pub(crate) fn print(&self, lake: &str) -> Result<(), Failure> {
         let accounting = &self.manifest.row_accounting;
         let totals = &self.manifest.totals;
         let removed: u64 = accounting.removed.iter().map(|rule| rule.rows).sum();
-        let rate = self.json_bytes as f64 / 1e6 / self.seconds.max(0.001);
         let mut rows = vec![
             vec!["dumps".to_owned(), table::count(totals.dumps)],
             vec!["rows read".to_owned(), table::count(accounting.read)],
@@ -226,10 +193,15 @@ impl Summary {
             vec!["rows rejected".to_owned(), table::count(accounting.rejected)],
             vec!["files".to_owned(), table::count(totals.files)],
             vec!["bytes".to_owned(), table::bytes(totals.bytes)],
-            vec!["JSON read".to_owned(), table::bytes(self.json_bytes)],
-            vec!["seconds".to_owned(), format!("{:.2}", self.seconds)],
-            vec!["MB/s of JSON".to_owned(), format!("{rate:.0}")],
         ]);
+        if let Some(bytes) = self.json_bytes {
+            rows.push(vec!["JSON read".to_owned(), table::bytes(bytes)]);
+        }
+        rows.push(vec!["seconds".to_owned(), format!("{:.2}", self.seconds)]);
+        if let Some(bytes) = self.json_bytes {
+            let rate = bytes as f64 / 1e6 / self.seconds.max(0.001);
+            rows.push(vec!["MB/s of JSON".to_owned(), format!("{rate:.0}")]);
+        }
         if !self.manifest.warnings.is_empty() {
             rows.push(vec!["warnings".to_owned(), table::count(self.manifest.warnings.len() as u64)]);
         }
@@ -244,8 +216,8 @@ pub(crate) fn there(what: &str, place: &str) -> String {
 }
 
 /// Says so where a store leaves it to us who of two wins.
-pub(crate) fn warn_of_races(publication: &Publication, output: &LakeStore) {
-    if !publication.decides_races() {
+pub(crate) fn warn_of_races(decided: bool, output: &LakeStore) {
+    if !decided {
         warn(&format!(
             "{} does not honour conditional writes: of two builds that publish there at the same time the store would keep \
              the last one; flowlake guards against its own kind only, see docs/object-stores.md",
@@ -265,11 +237,26 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
+/// Most warnings of a kind that are shown one by one.
+const WARNINGS_SHOWN: usize = 50;
+
 /// Shows warnings. They are in the manifest too: that nobody can see them here is no reason to stop.
 pub(crate) fn show_warnings(warnings: &[Warning]) {
     let mut stderr = io::stderr().lock();
+    let mut shown: BTreeMap<&str, usize> = BTreeMap::new();
     for warning in warnings {
-        let _ = writeln!(stderr, "warning: {}", printable::line(&warning.message));
+        let number = shown.entry(&warning.kind).or_default();
+        *number += 1;
+        if *number <= WARNINGS_SHOWN {
+            let _ = writeln!(stderr, "warning: {}", printable::line(&warning.message));
+        }
+    }
+    for (kind, number) in shown.into_iter().filter(|(_, number)| *number > WARNINGS_SHOWN) {
+        let more = table::count((number - WARNINGS_SHOWN) as u64);
+        let _ = writeln!(
+            stderr,
+            "warning: and {more} more of this kind ({kind}); the manifest of the lake lists all"
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod build;
 pub(crate) mod demo;
 pub(crate) mod diff;
+pub(crate) mod distributed;
 pub(crate) mod docs;
 pub(crate) mod dry_run;
 pub(crate) mod export;

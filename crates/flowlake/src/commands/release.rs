@@ -104,7 +104,7 @@ pub(crate) fn release(request: Request<'_>) -> Result<Manifest, Failure> {
     }
     check(lake, jobs)?;
     let publication = Publication::begin(output, PublishMode::Fresh).map_err(refused)?;
-    warn_of_races(&publication, output);
+    warn_of_races(publication.decides_races(), output);
     let (manifest, privacy) = match &plan {
         None => {
             copy(lake, &manifest, &publication, jobs, interrupted)?;

@@ -1,17 +1,18 @@
 //! Puts the fragments of a build together: the manifest, and the judgement of the input.
 
-use flowlake_ingest::{Catalogue, ControlTotals};
+use std::collections::HashMap;
+
+use flowlake_ingest::Catalogue;
 use flowlake_partition::manifest::{
-    Column, ColumnType, Configuration, ConfigurationFile, DataFile, Dataset, Directions, DroppedColumn,
-    Evidence, FORMAT_VERSION, Manifest, MostFrequent, NotEncoded, Part, RecipeReference, Records,
-    RemovedRows, Repair, Role, RowAccounting, Schema, Selection, Source, Tool, Totals, Trailer, UnknownField,
-    Warning,
+    Column, ColumnType, Configuration, ConfigurationFile, DataFile, Dataset, DroppedColumn, Evidence,
+    FORMAT_VERSION, Manifest, MostFrequent, NotEncoded, RecipeReference, RemovedRows, Repair, Role,
+    RowAccounting, Schema, Selection, Source, Tool, Totals, Warning,
 };
 use flowlake_partition::profile::{TableProfile, partition_profiles};
 use flowlake_partition::table::{Encoding, TableColumn};
 use flowlake_transform::{ColumnEvidence, OutputColumn, OutputType, Recipe, Role as RecipeRole};
 
-use super::task::Fragment;
+use super::fragment::Fragment;
 use crate::exit::{Exit, Failure};
 
 /// Which columns the lake has, as the writer wants to know them.
@@ -31,80 +32,129 @@ pub(crate) fn table_columns(columns: &[OutputColumn]) -> Vec<TableColumn> {
         .collect()
 }
 
-/// Merges fragments, which are in the order of dump names, into the manifest.
-pub(crate) fn merge(
-    catalogue: &Catalogue,
-    recipe: &Recipe,
-    selection: &Selection,
-    columns: &[OutputColumn],
-    fragments: &[Fragment],
-    plan_warnings: &[Warning],
-) -> Manifest {
-    let mut warnings = plan_warnings.to_vec();
-    let sources: Vec<Source> = fragments.iter().map(|fragment| source(fragment, recipe)).collect();
-    for (source, fragment) in sources.iter().zip(fragments) {
-        warnings.extend(source_warnings(source, fragment));
-    }
-    let dropped_columns = dropped_columns(recipe, fragments, &mut warnings);
-    warnings.sort();
+/// Puts the fragments of a build together, one after the other, in the order of dump names.
+pub(crate) struct Merge<'a> {
+    catalogue: &'a Catalogue,
+    recipe: &'a Recipe,
+    columns: &'a [OutputColumn],
+    sources: Vec<Source>,
+    files: Vec<DataFile>,
+    repairs: Vec<u64>,
+    not_encoded: Vec<u64>,
+    evidence: Vec<ColumnEvidence>,
+    profile: TableProfile,
+    warnings: Vec<Warning>,
+    /// Dumps with too many rejected lines, and the first of these.
+    read_badly: Vec<String>,
+}
 
-    let mut files: Vec<DataFile> = fragments.iter().flat_map(|fragment| fragment.files.clone()).collect();
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    let schema = profiled(schema(columns), fragments, &files);
-    let row_accounting = RowAccounting {
-        read: sources.iter().map(|source| source.read).sum(),
-        kept: sources.iter().map(|source| source.kept).sum(),
-        removed: sum_removed(recipe, fragments),
-        rejected: sources.iter().map(|source| source.rejected).sum(),
-    };
-    let totals = Totals {
-        dumps: sources.len() as u64,
-        input_bytes: sources.iter().flat_map(|source| &source.parts).map(|part| part.bytes).sum(),
-        files: files.len() as u64,
-        rows: files.iter().map(|file| file.rows).sum(),
-        bytes: files.iter().map(|file| file.bytes).sum(),
-        content_digest: Some(Totals::content_digest_of(&files)),
-    };
-    let configuration = Configuration {
-        catalogue: ConfigurationFile::of(&catalogue.text),
-        recipe: ConfigurationFile::of(&recipe.text),
-    };
-    let dataset = &catalogue.dataset;
-    Manifest {
-        format_version: FORMAT_VERSION,
-        tool: Tool { name: "flowlake".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
-        release: None,
-        dataset: Dataset {
-            name: dataset.name.clone(),
-            title: dataset.title.clone(),
-            licence: dataset.licence.clone(),
-            citation: dataset.citation.clone(),
-            url: dataset.url.clone(),
-        },
-        recipe: RecipeReference { name: recipe.name.clone(), digest: recipe.digest.clone() },
-        selection: (*selection != Selection::default()).then(|| selection.clone()),
-        schema,
-        dropped_columns,
-        row_accounting,
-        repairs: sum_repairs(recipe, fragments),
-        not_encoded: sum_not_encoded(recipe, fragments),
-        sources,
-        files,
-        totals,
-        warnings,
-        configuration: Some(configuration),
+impl<'a> Merge<'a> {
+    pub(crate) fn new(catalogue: &'a Catalogue, recipe: &'a Recipe, columns: &'a [OutputColumn]) -> Self {
+        Self {
+            catalogue,
+            recipe,
+            columns,
+            sources: Vec::new(),
+            files: Vec::new(),
+            repairs: vec![0; recipe.repairs.len()],
+            not_encoded: vec![0; recipe.ipv4_columns().len()],
+            evidence: recipe.dropped.iter().map(|field| ColumnEvidence::new(&field.name)).collect(),
+            profile: TableProfile::new(columns.iter().map(|column| column_type(column.data_type))),
+            warnings: Vec::new(),
+            read_badly: Vec::new(),
+        }
+    }
+
+    /// Adds what came of the next dump.
+    pub(crate) fn add(&mut self, fragment: Fragment) {
+        self.read_badly.extend(read_badly(&fragment, self.catalogue.limits.max_rejected_share));
+        self.warnings.extend(source_warnings(&fragment));
+        for (sums, counts) in
+            [(&mut self.repairs, &fragment.repairs), (&mut self.not_encoded, &fragment.not_encoded)]
+        {
+            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        }
+        self.evidence.iter_mut().zip(&fragment.evidence).for_each(|(sum, evidence)| sum.merge(evidence));
+        self.profile.merge(&fragment.profile);
+        self.files.extend(fragment.files);
+        self.sources.push(fragment.source);
+    }
+
+    /// The manifest of all of them.
+    ///
+    /// # Errors
+    /// When a dump was read too badly, or numbers do not add up.
+    pub(crate) fn finish(
+        self,
+        selection: &Selection,
+        plan_warnings: &[Warning],
+    ) -> Result<Manifest, Failure> {
+        let Self { catalogue, recipe, sources, mut files, mut warnings, .. } = self;
+        if !self.read_badly.is_empty() {
+            return Err(too_many_rejected(catalogue, &self.read_badly));
+        }
+        warnings.extend_from_slice(plan_warnings);
+        let dropped_columns = dropped_columns(recipe, &self.evidence, &mut warnings);
+        warnings.sort();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let row_accounting = RowAccounting {
+            read: sources.iter().map(|source| source.read).sum(),
+            kept: sources.iter().map(|source| source.kept).sum(),
+            removed: sum_removed(recipe, &sources),
+            rejected: sources.iter().map(|source| source.rejected).sum(),
+        };
+        let totals = Totals {
+            dumps: sources.len() as u64,
+            input_bytes: sources.iter().flat_map(|source| &source.parts).map(|part| part.bytes).sum(),
+            files: files.len() as u64,
+            rows: files.iter().map(|file| file.rows).sum(),
+            bytes: files.iter().map(|file| file.bytes).sum(),
+            content_digest: Some(Totals::content_digest_of(&files)),
+        };
+        let dataset = &catalogue.dataset;
+        let manifest = Manifest {
+            format_version: FORMAT_VERSION,
+            tool: Tool { name: "flowlake".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+            release: None,
+            dataset: Dataset {
+                name: dataset.name.clone(),
+                title: dataset.title.clone(),
+                licence: dataset.licence.clone(),
+                citation: dataset.citation.clone(),
+                url: dataset.url.clone(),
+            },
+            recipe: RecipeReference { name: recipe.name.clone(), digest: recipe.digest.clone() },
+            selection: (*selection != Selection::default()).then(|| selection.clone()),
+            schema: profiled(schema(self.columns), &self.profile, &files),
+            dropped_columns,
+            row_accounting,
+            repairs: named_repairs(recipe, &self.repairs),
+            not_encoded: named_not_encoded(recipe, &self.not_encoded),
+            sources,
+            files,
+            totals,
+            warnings,
+            configuration: Some(Configuration {
+                catalogue: ConfigurationFile::of(&catalogue.text),
+                recipe: ConfigurationFile::of(&recipe.text),
+            }),
+        };
+        check_accounting(&manifest)?;
+        Ok(manifest)
     }
 }
 
 /// The promise of a manifest: every row that was read is kept, removed or rejected, in each dump and in all, and the files
 /// hold those that are kept. A manifest that breaks it is not published.
-pub(crate) fn check_accounting(manifest: &Manifest) -> Result<(), Failure> {
-    let in_files = |device: &str| -> u64 {
-        manifest.files.iter().filter(|file| file.device_name == device).map(|file| file.rows).sum()
-    };
+fn check_accounting(manifest: &Manifest) -> Result<(), Failure> {
+    let mut in_files: HashMap<&str, u64> = HashMap::new();
+    for file in &manifest.files {
+        *in_files.entry(&file.device_name).or_default() += file.rows;
+    }
     let broken = manifest.sources.iter().find(|source| {
         let removed: u64 = source.removed.iter().map(|rule| rule.rows).sum();
-        source.read != source.kept + removed + source.rejected || source.kept != in_files(&source.device)
+        source.read != source.kept + removed + source.rejected
+            || source.kept != in_files.get(source.device.as_str()).copied().unwrap_or_default()
     });
     match broken {
         Some(source) => {
@@ -119,35 +169,29 @@ pub(crate) fn check_accounting(manifest: &Manifest) -> Result<(), Failure> {
     }
 }
 
+/// What there is to say of a dump of which too much was rejected.
+fn read_badly(fragment: &Fragment, limit: f64) -> Vec<String> {
+    let Source { dump, read, rejected, .. } = &fragment.source;
+    let share = *rejected as f64 / (*read).max(1) as f64;
+    if share <= limit {
+        return Vec::new();
+    }
+    let all = format!("dump {dump}: {rejected} of {read} flows rejected ({:.3} %)", share * 100.0);
+    let first = fragment.first_rejections.iter().map(|first| format!("  {first}"));
+    std::iter::once(all).chain(first).collect()
+}
+
 /// Refuses to publish what was read too badly.
-pub(crate) fn check_rejected(catalogue: &Catalogue, fragments: &[Fragment]) -> Result<(), Failure> {
-    let limit = catalogue.limits.max_rejected_share;
-    let mut lines = Vec::new();
-    for Fragment { task, totals, .. } in fragments {
-        let read = totals.records.flows + totals.rejected;
-        let share = totals.rejected as f64 / read.max(1) as f64;
-        if share > limit {
-            lines.push(format!(
-                "dump {}: {} of {read} flows rejected ({:.3} %)",
-                task.dump.name,
-                totals.rejected,
-                share * 100.0
-            ));
-            lines.extend(totals.first_rejections.iter().map(|first| format!("  {first}")));
-        }
-    }
-    if lines.is_empty() {
-        return Ok(());
-    }
+fn too_many_rejected(catalogue: &Catalogue, read_badly: &[String]) -> Failure {
     let message = format!(
         "more lines are rejected than max_rejected_share allows ({:.3} %); nothing was published\n{}",
-        limit * 100.0,
-        lines.join("\n")
+        catalogue.limits.max_rejected_share * 100.0,
+        read_badly.join("\n")
     );
-    Err(Failure::message(Exit::Differences, message).hint(
+    Failure::message(Exit::Differences, message).hint(
         "look at the lines; if the rest is worth building, raise `max_rejected_share` under [limits] in the catalogue: \
          rejected lines are then kept in the lake's rejected/",
-    ))
+    )
 }
 
 /// Kinds of warnings that `--strict` makes errors: those about the input.
@@ -165,52 +209,8 @@ pub(crate) fn strict_violation(warnings: &[Warning]) -> Option<Failure> {
     Some(Failure::message(Exit::Input, message).hint("without --strict these are warnings"))
 }
 
-fn source(fragment: &Fragment, recipe: &Recipe) -> Source {
-    let Fragment { task, totals, parts, files, .. } = fragment;
-    let flows = totals.records.flows + totals.rejected;
-    Source {
-        dump: task.dump.name.clone(),
-        device: task.device.name.clone(),
-        device_class: task.device.class.clone(),
-        parts: parts
-            .iter()
-            .map(|part| Part { name: part.name.clone(), bytes: part.bytes, sha256: part.sha256.clone() })
-            .collect(),
-        records: Records {
-            flows,
-            stats: totals.records.stats,
-            tombstone: totals.records.tombstone,
-            other: totals.records.other,
-        },
-        trailer: totals.control_totals.map(|ControlTotals { flows: exported, packets }| Trailer {
-            flows: exported,
-            packets,
-            matches: exported == flows && packets == totals.packets,
-        }),
-        published_records: task.device.published_records,
-        read: flows,
-        kept: totals.kept,
-        removed: removed(recipe, |i| totals.removed[i]),
-        rejected: totals.rejected,
-        rejected_lines: fragment.rejected_lines.clone(),
-        directions: Directions {
-            from_device: totals.directions.from_device,
-            to_device: totals.directions.to_device,
-            both: totals.directions.both,
-            neither: totals.directions.neither,
-        },
-        unknown_fields: totals
-            .unknown_fields
-            .iter()
-            .map(|(name, rows)| UnknownField { name: name.to_owned(), rows })
-            .collect(),
-        // Times of one form sort as text.
-        first_flow_start: files.iter().map(|file| file.min_flow_start.clone()).min(),
-        last_flow_start: files.iter().map(|file| file.max_flow_start.clone()).max(),
-    }
-}
-
-fn source_warnings(source: &Source, fragment: &Fragment) -> Vec<Warning> {
+fn source_warnings(fragment: &Fragment) -> Vec<Warning> {
+    let source = &fragment.source;
     let mut warnings = Vec::new();
     let mut warn = |kind: &str, message: String| {
         warnings.push(Warning { kind: kind.to_owned(), subject: source.dump.clone(), message });
@@ -225,7 +225,7 @@ fn source_warnings(source: &Source, fragment: &Fragment) -> Vec<Warning> {
             "trailerMismatch",
             format!(
                 "dump {dump}: its trailer says {} flows and {} packets, read were {} and {}",
-                trailer.flows, trailer.packets, source.read, fragment.totals.packets
+                trailer.flows, trailer.packets, source.read, fragment.packets
             ),
         ),
         Some(_) => {}
@@ -254,14 +254,10 @@ fn source_warnings(source: &Source, fragment: &Fragment) -> Vec<Warning> {
 
 fn dropped_columns(
     recipe: &Recipe,
-    fragments: &[Fragment],
+    evidence: &[ColumnEvidence],
     warnings: &mut Vec<Warning>,
 ) -> Vec<DroppedColumn> {
-    let dropped = recipe.dropped.iter().enumerate().map(|(i, field)| {
-        let mut evidence = ColumnEvidence::new(&field.name);
-        for fragment in fragments {
-            evidence.merge(&fragment.totals.evidence[i]);
-        }
+    let dropped = recipe.dropped.iter().zip(evidence).map(|(field, evidence)| {
         let summary = evidence.summary();
         let contradicted = summary.contradicts(field.claim);
         if contradicted {
@@ -297,32 +293,24 @@ fn dropped_columns(
     dropped.collect()
 }
 
-fn sum_removed(recipe: &Recipe, fragments: &[Fragment]) -> Vec<RemovedRows> {
-    removed(recipe, |i| fragments.iter().map(|fragment| fragment.totals.removed[i]).sum())
-}
-
-fn removed(recipe: &Recipe, rows: impl Fn(usize) -> u64) -> Vec<RemovedRows> {
-    recipe
-        .filters
-        .iter()
-        .enumerate()
-        .map(|(i, filter)| RemovedRows { rule: filter.rule.clone(), rows: rows(i) })
-        .collect()
-}
-
-fn sum_repairs(recipe: &Recipe, fragments: &[Fragment]) -> Vec<Repair> {
-    let repairs = recipe.repairs.iter().enumerate().map(|(i, repair)| Repair {
-        name: repair.name().to_owned(),
-        values: fragments.iter().map(|fragment| fragment.totals.repairs[i]).sum(),
+fn sum_removed(recipe: &Recipe, sources: &[Source]) -> Vec<RemovedRows> {
+    let sums = recipe.filters.iter().enumerate().map(|(i, filter)| RemovedRows {
+        rule: filter.rule.clone(),
+        rows: sources.iter().map(|source| source.removed.get(i).map_or(0, |removed| removed.rows)).sum(),
     });
-    repairs.collect()
+    sums.collect()
 }
 
-fn sum_not_encoded(recipe: &Recipe, fragments: &[Fragment]) -> Vec<NotEncoded> {
-    let columns = recipe.ipv4_columns().into_iter().enumerate().map(|(i, (column, _))| NotEncoded {
+fn named_repairs(recipe: &Recipe, values: &[u64]) -> Vec<Repair> {
+    let repairs = recipe.repairs.iter().zip(values);
+    repairs.map(|(repair, &values)| Repair { name: repair.name().to_owned(), values }).collect()
+}
+
+fn named_not_encoded(recipe: &Recipe, values: &[u64]) -> Vec<NotEncoded> {
+    let columns = recipe.ipv4_columns().into_iter().zip(values).map(|((column, _), &values)| NotEncoded {
         column: column.to_owned(),
         reason: "ipv6".to_owned(),
-        values: fragments.iter().map(|fragment| fragment.totals.not_encoded[i]).sum(),
+        values,
     });
     columns.collect()
 }
@@ -375,11 +363,7 @@ pub(crate) fn schema(columns: &[OutputColumn]) -> Schema {
 }
 
 /// The columns with what their values are.
-fn profiled(mut schema: Schema, fragments: &[Fragment], files: &[DataFile]) -> Schema {
-    let mut profile = TableProfile::new(schema.columns.iter().map(|column| column.data_type));
-    for fragment in fragments {
-        profile.merge(&fragment.profile);
-    }
+fn profiled(mut schema: Schema, profile: &TableProfile, files: &[DataFile]) -> Schema {
     for (column, profile) in schema.columns.iter_mut().zip(profile.summaries()) {
         column.profile = Some(profile);
     }

@@ -5,8 +5,11 @@
 //! together in a fixed order.
 
 pub(crate) mod commit;
+pub(crate) mod fragment;
+pub(crate) mod job;
 pub(crate) mod lane;
 pub(crate) mod memory;
 pub(crate) mod plan;
+pub(crate) mod plan_file;
 pub(crate) mod pool;
 pub(crate) mod task;

@@ -8,16 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use flowlake_ingest::{Catalogue, DumpReader};
-use flowlake_partition::publish::Publication;
+use flowlake_partition::publish::Outlet;
 use flowlake_partition::table::TableSchema;
 use flowlake_partition::writer::WriterOptions;
 use flowlake_partition::{EncodedRowGroup, RowGroup};
 use flowlake_transform::Recipe;
 
+use super::fragment::Fragment;
 use super::lane::{Lane, Room, Work};
 use super::memory::MemoryPlan;
 use super::plan::Task;
-use super::task::{Fragment, Stages, Step, TaskSink};
+use super::task::{Stages, Step, TaskSink};
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
 
@@ -28,7 +29,7 @@ pub(crate) struct Build<'a> {
     pub(crate) table: Arc<TableSchema>,
     pub(crate) writer: WriterOptions,
     /// Where files are made, and who takes them when they are complete.
-    pub(crate) publication: &'a Publication,
+    pub(crate) outlet: &'a dyn Outlet,
     pub(crate) jobs: usize,
     pub(crate) memory: MemoryPlan,
     pub(crate) interrupted: &'static AtomicBool,
@@ -172,12 +173,12 @@ impl Pool<'_> {
             task,
             build.recipe,
             &build.catalogue.limits,
-            build.publication.root(),
+            build.outlet.root(),
             &build.table,
             &build.writer,
         )?;
         build.progress.begin(i, &task.dump.name, task.dump.bytes());
-        let seen = self.stages[i].seen(build.publication.root());
+        let seen = self.stages[i].seen(build.outlet.root());
         self.lock().lanes[i] = Some(Lane::new(reader, sink, seen));
         Ok(())
     }
@@ -242,7 +243,7 @@ impl Pool<'_> {
                 let bytes: usize = groups.iter().map(EncodedRowGroup::memory_bytes).sum();
                 for group in groups {
                     for file in sink.store(group)? {
-                        self.build.publication.add(&file.path, file.bytes, &file.sha256)?;
+                        self.build.outlet.add(&file.path, file.bytes, &file.sha256)?;
                     }
                 }
                 self.with_lane(i, |lane| {
@@ -263,10 +264,10 @@ impl Pool<'_> {
                 let digests = reader.map(|reader| reader.digests().to_vec()).unwrap_or_default();
                 let (fragment, rest) = sink.finish(digests)?;
                 for file in rest {
-                    self.build.publication.add(&file.path, file.bytes, &file.sha256)?;
+                    self.build.outlet.add(&file.path, file.bytes, &file.sha256)?;
                 }
-                if let Some(lines) = &fragment.rejected_lines {
-                    self.build.publication.add(&lines.path, lines.bytes, &lines.sha256)?;
+                if let Some(lines) = &fragment.source.rejected_lines {
+                    self.build.outlet.add(&lines.path, lines.bytes, &lines.sha256)?;
                 }
                 self.build.progress.end(i, &fragment);
                 let mut state = self.lock();

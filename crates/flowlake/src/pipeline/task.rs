@@ -12,8 +12,9 @@ use flowlake_ingest::{
     Rejection, UnknownFields,
 };
 use flowlake_partition::layout::Month;
-use flowlake_partition::manifest::{DataFile, RejectedLines};
-use flowlake_partition::profile::TableProfile;
+use flowlake_partition::manifest::{
+    self, DataFile, Part, Records, RejectedLines, RemovedRows, Source, Trailer, UnknownField,
+};
 use flowlake_partition::rejected::{RejectedLine, RejectedLinesWriter};
 use flowlake_partition::split::split_by_month;
 use flowlake_partition::table::TableSchema;
@@ -22,6 +23,7 @@ use flowlake_partition::{EncodedRowGroup, RowGroup};
 use flowlake_transform::{ColumnEvidence, FlowBatch, Recipe, Screened, SeenFlows, Transformer};
 use polars::prelude::DataFrame;
 
+use super::fragment::Fragment;
 use super::plan::Task;
 use crate::exit::{Exit, Failure};
 
@@ -124,6 +126,8 @@ pub(crate) struct TaskSink {
     totals: Totals,
     limits: Limits,
     months: BTreeSet<Month>,
+    /// Names of the rules that remove rows.
+    rules: Vec<String>,
     /// Paths of the complete files that were given out.
     given_out: BTreeSet<String>,
 }
@@ -146,17 +150,6 @@ pub(crate) struct Totals {
     pub(crate) repairs: Vec<u64>,
     pub(crate) not_encoded: Vec<u64>,
     pub(crate) evidence: Vec<ColumnEvidence>,
-}
-
-/// What a task leaves for the commit: its part of the manifest.
-#[derive(Debug)]
-pub(crate) struct Fragment {
-    pub(crate) task: Task,
-    pub(crate) totals: Totals,
-    pub(crate) parts: Vec<PartDigest>,
-    pub(crate) files: Vec<DataFile>,
-    pub(crate) rejected_lines: Option<RejectedLines>,
-    pub(crate) profile: TableProfile,
 }
 
 impl TaskSink {
@@ -185,6 +178,7 @@ impl TaskSink {
             totals,
             limits: limits.clone(),
             months: BTreeSet::new(),
+            rules: recipe.filters.iter().map(|filter| filter.rule.clone()).collect(),
             given_out: BTreeSet::new(),
         })
     }
@@ -283,6 +277,66 @@ impl TaskSink {
         let files = self.writer.finish()?;
         let rejected_lines = self.rejected.finish()?;
         let rest = files.iter().filter(|file| !self.given_out.contains(&file.path)).cloned().collect();
-        Ok((Fragment { task: self.task, totals: self.totals, parts, files, rejected_lines, profile }, rest))
+        let source = source(&self.task, &self.totals, &self.rules, parts, &files, rejected_lines);
+        let Totals { packets, first_rejections, repairs, not_encoded, evidence, .. } = self.totals;
+        let fragment =
+            Fragment { source, files, packets, first_rejections, repairs, not_encoded, evidence, profile };
+        Ok((fragment, rest))
+    }
+}
+
+/// The dump's entry in the manifest.
+fn source(
+    task: &Task,
+    totals: &Totals,
+    rules: &[String],
+    parts: Vec<PartDigest>,
+    files: &[DataFile],
+    rejected_lines: Option<RejectedLines>,
+) -> Source {
+    let flows = totals.records.flows + totals.rejected;
+    Source {
+        dump: task.dump.name.clone(),
+        device: task.device.name.clone(),
+        device_class: task.device.class.clone(),
+        parts: parts
+            .into_iter()
+            .map(|PartDigest { name, bytes, sha256 }| Part { name, bytes, sha256 })
+            .collect(),
+        records: Records {
+            flows,
+            stats: totals.records.stats,
+            tombstone: totals.records.tombstone,
+            other: totals.records.other,
+        },
+        trailer: totals.control_totals.map(|ControlTotals { flows: exported, packets }| Trailer {
+            flows: exported,
+            packets,
+            matches: exported == flows && packets == totals.packets,
+        }),
+        published_records: task.device.published_records,
+        read: flows,
+        kept: totals.kept,
+        removed: rules
+            .iter()
+            .zip(&totals.removed)
+            .map(|(rule, &rows)| RemovedRows { rule: rule.clone(), rows })
+            .collect(),
+        rejected: totals.rejected,
+        rejected_lines,
+        directions: manifest::Directions {
+            from_device: totals.directions.from_device,
+            to_device: totals.directions.to_device,
+            both: totals.directions.both,
+            neither: totals.directions.neither,
+        },
+        unknown_fields: totals
+            .unknown_fields
+            .iter()
+            .map(|(name, rows)| UnknownField { name: name.to_owned(), rows })
+            .collect(),
+        // Times of one form sort as text.
+        first_flow_start: files.iter().map(|file| file.min_flow_start.clone()).min(),
+        last_flow_start: files.iter().map(|file| file.max_flow_start.clone()).max(),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::manifest::{Profile, ProfileValue};
 
 /// Numbers whose sums of 32-bit halves fit 64 bits.
@@ -10,10 +12,11 @@ const BLOCK: usize = 1 << 16;
 const MANTISSA_BITS: u32 = 52;
 
 /// Range and sum of integers; without any, an empty range.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Integers {
     pub(super) min: i64,
     pub(super) max: i64,
+    #[serde(with = "wide")]
     pub(super) sum: i128,
 }
 
@@ -53,11 +56,30 @@ impl Integers {
 ///
 /// A sum of floats depends on their order. Here mantissas are summed up as integers, those of each exponent apart, so that
 /// nothing is rounded until the end.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Floats {
     range: Option<(f64, f64)>,
     count: u64,
-    mantissas: BTreeMap<u16, i128>,
+    mantissas: BTreeMap<u16, Wide>,
+}
+
+/// A number of 128 bits, which is text in JSON: its readers take numbers for 64 bits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Wide(#[serde(with = "wide")] i128);
+
+mod wide {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(number: &i128, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(number)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i128, D::Error> {
+        let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
 }
 
 impl Floats {
@@ -77,7 +99,7 @@ impl Floats {
             mantissas[exponent.max(1)] += if value.is_sign_negative() { -mantissa } else { mantissa };
         }
         for (exponent, sum) in (0_u16..).zip(mantissas).filter(|(_, sum)| *sum != 0) {
-            *self.mantissas.entry(exponent).or_default() += sum;
+            self.mantissas.entry(exponent).or_default().0 += sum;
         }
     }
 
@@ -90,7 +112,7 @@ impl Floats {
         };
         self.count += other.count;
         for (exponent, sum) in &other.mantissas {
-            *self.mantissas.entry(*exponent).or_default() += sum;
+            self.mantissas.entry(*exponent).or_default().0 += sum.0;
         }
     }
 
@@ -109,13 +131,13 @@ impl Floats {
     /// The sum, rounded a few times at most; what roundings lose is added at the end (Neumaier).
     fn sum(&self) -> f64 {
         let (mut sum, mut lost) = (0.0_f64, 0.0);
-        for (exponent, mantissas) in self.mantissas.iter().filter(|(_, mantissas)| **mantissas != 0) {
+        for (exponent, mantissas) in self.mantissas.iter().filter(|(_, mantissas)| mantissas.0 != 0) {
             // Two to the power of the exponent less its bias and the bits of the mantissa.
             let scale = match u32::from(*exponent) {
                 small @ 1..=MANTISSA_BITS => f64::from_bits(1 << (small - 1)),
                 large => f64::from_bits(u64::from(large - MANTISSA_BITS) << MANTISSA_BITS),
             };
-            let part = *mantissas as f64 * scale;
+            let part = mantissas.0 as f64 * scale;
             let next = sum + part;
             lost += if sum.abs() >= part.abs() { (sum - next) + part } else { (part - next) + sum };
             sum = next;

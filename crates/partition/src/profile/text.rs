@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use arrow_array::{Array, StringViewArray};
 
+use serde::{Deserialize, Serialize};
+
 use super::Sketch;
 use crate::manifest::{MostFrequent, Profile, ProfileValue};
 
@@ -23,7 +25,8 @@ const SLOT_BITS: std::ops::RangeInclusive<u32> = 6..=12;
 
 /// The texts of a column. What it holds is a function of the set of values and their rows: a limit is passed or not
 /// whatever the order they came in.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) enum Texts {
     Exact {
         rows: BTreeMap<Box<str>, u64>,

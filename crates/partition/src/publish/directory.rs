@@ -39,6 +39,8 @@ pub struct Staging {
     /// Directories above it that did not exist, outermost first.
     created_parents: Vec<PathBuf>,
     published: bool,
+    /// Whether others made it, and may go on with it if it is not published.
+    is_adopted: bool,
 }
 
 impl Staging {
@@ -62,7 +64,51 @@ impl Staging {
         remove_stale(parent, name, target_lock.is_some())?;
         let (root, lock) = make_staging(parent, name)?;
         let created_parents = std::mem::take(&mut parents.0);
-        Ok(Self { target, mode, root, _lock: lock, target_lock, created_parents, published: false })
+        Ok(Self {
+            target,
+            mode,
+            root,
+            _lock: lock,
+            target_lock,
+            created_parents,
+            published: false,
+            is_adopted: false,
+        })
+    }
+
+    /// Publishes what others have made in `root`, a directory beside the target that is this lake and nothing else: what the
+    /// manifest does not list is removed first. Whatever goes wrong before the last step, what was made stays there.
+    ///
+    /// # Errors
+    /// As for [`Staging::create`] and [`Staging::publish`].
+    pub(super) fn adopt(
+        target: &Path,
+        mode: PublishMode,
+        root: &Path,
+        manifest: &Manifest,
+    ) -> Result<Vec<PublishError>, PublishError> {
+        let target = resolve(target)?;
+        check_target(&target, mode)?;
+        let target_lock = TargetLock::take(&target)?;
+        restore_previous(&target)?;
+        check_target(&target, mode)?;
+        let lock = lock(root).map_err(io_error("lock", root))?;
+        let Some(lock) = lock else {
+            return Err(PublishError::Busy { target: Location::Directory(target), holder: None });
+        };
+        remove_unlisted(root, "", &manifest.listed())?;
+        let root = root.to_owned();
+        let staging = Self {
+            target,
+            mode,
+            root,
+            _lock: lock,
+            target_lock,
+            created_parents: Vec::new(),
+            published: false,
+            is_adopted: true,
+        };
+        staging.publish(manifest)
     }
 
     /// The root of the lake while it is built.
@@ -104,7 +150,8 @@ impl Staging {
     /// # Errors
     /// As for [`Staging::publish`].
     pub fn publish_files(mut self) -> Result<Vec<PublishError>, PublishError> {
-        sync_tree(&self.root)?;
+        // What others made is durable already, file by file: a file is closed, made durable and only then renamed.
+        sync_tree(&self.root, self.is_adopted)?;
 
         let replaced = self.swap_in()?;
         self.published = true;
@@ -155,8 +202,10 @@ impl Drop for Staging {
         if self.published {
             return;
         }
-        // There is nobody to tell; what stays behind is removed by the next build.
-        let _ = fs::remove_dir_all(&self.root);
+        if !self.is_adopted {
+            // There is nobody to tell; what stays behind is removed by the next build.
+            let _ = fs::remove_dir_all(&self.root);
+        }
         self.target_lock = None;
         drop(CreatedParents(std::mem::take(&mut self.created_parents)));
     }
@@ -253,6 +302,35 @@ fn only_listed(directory: &Path, prefix: &str, listed: &BTreeMap<String, Option<
         }
     }
     Ok(true)
+}
+
+/// Removes files that no manifest lists, such as those of a task that ran with another version of a dump.
+fn remove_unlisted(
+    directory: &Path,
+    prefix: &str,
+    listed: &BTreeMap<String, Option<u64>>,
+) -> Result<(), PublishError> {
+    for entry in fs::read_dir(directory).map_err(io_error("list", directory))? {
+        let entry = entry.map_err(io_error("list", directory))?;
+        let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.file_type().map_err(io_error("look at", &entry.path()))?.is_dir() {
+            remove_unlisted(&entry.path(), &format!("{path}/"), listed)?;
+        } else if !listed.contains_key(&path) {
+            fs::remove_file(entry.path()).map_err(io_error("remove", &entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+/// A hidden name beside a target, where links to it lead.
+pub(super) fn beside(target: &Path, suffix: &str) -> Result<PathBuf, PublishError> {
+    let target = resolve(target)?;
+    let Some(name) = target.file_name() else { return Err(PublishError::NoName { path: target }) };
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(".");
+    hidden.push(suffix);
+    Ok(target.with_file_name(hidden))
 }
 
 /// The target as an absolute path; what symbolic links point to rather than the links, and where `..` leads.
@@ -435,14 +513,19 @@ fn restore_previous(target: &Path) -> Result<(), PublishError> {
     fs::rename(&previous, target).map_err(io_error("put back the lake of an interrupted build at", target))
 }
 
-/// Makes a directory and everything below it durable.
-fn sync_tree(directory: &Path) -> Result<(), PublishError> {
+/// Makes a directory and everything below it durable; of files only those beside the directories of data, if these are durable
+/// already.
+fn sync_tree(directory: &Path, data_is_durable: bool) -> Result<(), PublishError> {
+    sync_below(directory, true, data_is_durable)
+}
+
+fn sync_below(directory: &Path, is_root: bool, data_is_durable: bool) -> Result<(), PublishError> {
     for entry in fs::read_dir(directory).map_err(io_error("list", directory))? {
         let entry = entry.map_err(io_error("list", directory))?;
         let path = entry.path();
         if entry.file_type().map_err(io_error("look at", &path))?.is_dir() {
-            sync_tree(&path)?;
-        } else {
+            sync_below(&path, false, data_is_durable)?;
+        } else if is_root || !data_is_durable {
             sync(&path)?;
         }
     }

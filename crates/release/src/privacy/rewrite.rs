@@ -8,7 +8,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, SchemaRef};
 use flowlake_partition::manifest::{Column, DataFile, Manifest, Privacy};
 use flowlake_partition::profile::TableProfile;
-use flowlake_partition::publish::{Publication, PublishError};
+use flowlake_partition::publish::{Outlet, Publication, PublishError};
 use flowlake_partition::rewrite::{FileRewriter, RewriteError};
 use flowlake_partition::scan::{DataFileRows, ScanError, batch_schema};
 use flowlake_store::LakeStore;

@@ -11,7 +11,7 @@ use flowlake_testserver::{Behaviour, Server};
 use fs_err as fs;
 
 use crate::manifest::{MANIFEST_FILE, Manifest};
-use crate::publish::{Publication, PublishError, PublishMode};
+use crate::publish::{Outlet, Publication, PublishError, PublishMode};
 use crate::read::read_manifest;
 use crate::rejected::{RejectedLine, RejectedLinesWriter};
 use crate::testing;
