@@ -447,6 +447,6 @@ fn what_is_no_lake_cannot_be_compared_on_either_side() {
     insta::assert_snapshot!(outcome.stderr, @"error: [dir]/nothing is not a lake: it has no manifest.json");
     let other_way = World::new().about_lake("diff").arg(world.path("lake")).run().expect_code(3);
     insta::assert_snapshot!(other_way.stderr, @"error: [dir]/lake is not a lake: it has no manifest.json");
-    edited(&world, "newer", |manifest| manifest["formatVersion"] = json!(2));
+    edited(&world, "newer", |manifest| manifest["formatVersion"] = json!(3));
     diff(&world, "newer", &["--json"]).expect_code(3).expect_says(["a newer one is needed"]);
 }

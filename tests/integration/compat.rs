@@ -1,9 +1,11 @@
 //! Manifests of released format versions stay readable for ever; `tests/compat/` keeps one of each.
 
+use std::path::Path;
+
 use fs_err as fs;
 use serde_json::{Value, json};
 
-use super::support::{DumpText, Flow, World};
+use super::support::{DumpText, Flow, World, tree};
 
 /// Made by flowlake 0.1.0 from inputs with something in every list: none of these is ever to be written again.
 const VERSION_1: &str = include_str!("../compat/manifest-v1.json");
@@ -65,6 +67,27 @@ fn a_lake_of_format_version_1_is_verified_against_its_manifest() {
             .count();
         assert_eq!(differences.len(), files + rejected);
     }
+}
+
+/// The newest one, with its entries in lists of two.
+#[test]
+fn a_manifest_of_format_version_2_is_read_with_its_lists_and_nothing_of_it_is_lost() {
+    let world = World::new();
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/compat/manifest-v2");
+    let lake = world.path("lake");
+    fs::create_dir_all(lake.join("manifest")).expect("it is made");
+    for (path, bytes) in tree(&kept).into_iter().filter(|(path, _)| !path.ends_with('/')) {
+        fs::write(lake.join(path), bytes).expect("it is written");
+    }
+    let mut expected: Value = serde_json::from_str(NEWEST).expect("JSON");
+    expected["formatVersion"] = json!(2);
+    let printed = world.about_lake("inspect").arg("--json").run().expect_code(0).stdout;
+    assert_eq!(serde_json::from_str::<Value>(&printed).expect("JSON"), expected);
+    let report = world.about_lake("verify").arg("--json").run().expect_code(1).stdout;
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    let differences = report["differences"].as_array().expect("a list");
+    assert!(!differences.is_empty());
+    assert!(differences.iter().all(|difference| difference["kind"] == "missing"), "{differences:?}");
 }
 
 #[test]
@@ -136,9 +159,9 @@ fn a_manifest_with_keys_of_the_future_is_still_read() {
 
 #[test]
 fn a_manifest_of_a_newer_format_is_refused_with_a_word_about_it() {
-    let world = world_of("{\"formatVersion\": 2, \"files\": \"elsewhere\"}");
+    let world = world_of("{\"formatVersion\": 3, \"files\": \"elsewhere\"}");
     let outcome = world.about_lake("inspect").run().expect_code(3);
-    insta::assert_snapshot!(outcome.stderr, @"error: [dir]/lake/manifest.json has format version 2; this version of flowlake reads up to 1: a newer one is needed");
+    insta::assert_snapshot!(outcome.stderr, @"error: [dir]/lake/manifest.json has format version 3; this version of flowlake reads up to 2: a newer one is needed");
     world.about_lake("verify").run().expect_code(3);
 }
 

@@ -1,9 +1,13 @@
 //! `flowlake plan`, `task` and `commit`: a build in steps that others run.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::thread;
 
 use fs_err as fs;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::support::{
     DEVICE_MAC, DumpText, Flow, OTHER_MAC, Program, ROUTER_MAC, World, catalogue, device, pack, tree,
@@ -57,6 +61,13 @@ impl World {
 
     fn tasks_left(&self) -> String {
         self.of_plan("task").arg("--missing").run().expect_code(0).stdout
+    }
+
+    /// The directory in which tasks leave what they make.
+    fn workspace(&self) -> PathBuf {
+        let entries = fs::read_dir(self.root()).expect("a directory");
+        let mut paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        paths.find(|path| path.to_string_lossy().contains(".flowlake-plan-")).expect("a workspace")
     }
 
     fn planned(&self) -> Value {
@@ -150,14 +161,6 @@ fn a_task_whose_files_are_gone_or_damaged_is_done_again() {
     world.build_to("built").run().expect_code(0);
     world.plan("lake", &[]).run().expect_code(0);
     let all = || (0..3).for_each(|index| drop(world.task(index).run().expect_code(0)));
-    let workspace = || {
-        let hidden =
-            fs::read_dir(world.root()).expect("a directory").filter_map(|entry| Some(entry.ok()?.path()));
-        hidden
-            .into_iter()
-            .find(|path| path.to_string_lossy().contains(".flowlake-plan-"))
-            .expect("a workspace")
-    };
     for damage in [
         |workspace: &std::path::Path| fs::write(workspace.join("fragments/000000.json.zst"), "damaged"),
         |workspace: &std::path::Path| {
@@ -165,7 +168,7 @@ fn a_task_whose_files_are_gone_or_damaged_is_done_again() {
         },
     ] {
         all();
-        damage(&workspace()).expect("it is done");
+        damage(&world.workspace()).expect("it is done");
         world.of_plan("commit").run().expect_code(3).expect_says(["1 of 3 tasks are not done: 0"]);
         assert_eq!(world.tasks_left(), "0\n");
     }
@@ -226,6 +229,158 @@ fn the_second_of_two_commits_finds_a_lake() {
     world.expect_no_staging();
 }
 
+/// What a commit leaves in the workspace before the last step.
+fn mark_of(manifest: &[u8], number: u64) -> String {
+    let digest: String = Sha256::digest(manifest).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{digest} {number}\n")
+}
+
+#[test]
+fn a_commit_that_was_killed_after_it_published_is_finished_by_the_next_one() {
+    for replace in [false, true] {
+        let world = world();
+        let options: &[&str] = if replace { &["--replace"] } else { &[] };
+        if replace {
+            world.build_to("lake").args(["--recipe", "full"]).run().expect_code(0);
+        }
+        world.plan("lake", options).run().expect_code(0);
+        (0..3).for_each(|index| drop(world.task(index).run().expect_code(0)));
+        let workspace = world.workspace();
+        let old = if replace { tree(&world.path("lake")) } else { BTreeMap::new() };
+        let fragments = tree(&workspace.join("fragments"));
+        let summary = world.of_plan("commit").run().expect_code(0).stdout;
+        let published = tree(&world.path("lake"));
+
+        // As it is when the last step has been taken and nothing is tidied up: of two names that were exchanged, the workspace
+        // has the old lake.
+        let manifest = fs::read(world.path("lake/manifest.json")).expect("a manifest");
+        let number = fs::metadata(world.path("lake")).expect("a lake").ino();
+        let left = fragments.into_iter().map(|(path, bytes)| (format!("fragments/{path}"), bytes));
+        let old = old.into_iter().map(|(path, bytes)| (format!("lake/{path}"), bytes));
+        let mark = |number: u64| mark_of(&manifest, number);
+        let files: Vec<_> = left.chain(old).filter(|(path, _)| !path.ends_with('/')).collect();
+        let leave = |files: &[(String, Vec<u8>)]| {
+            for (path, bytes) in files {
+                let path = workspace.join(path);
+                fs::create_dir_all(path.parent().expect("a parent")).expect("it is made");
+                fs::write(path, bytes).expect("it is written");
+            }
+            fs::write(workspace.join("about-to-publish"), mark(number)).expect("it is written");
+        };
+
+        let without_time = |text: &str| -> Vec<String> {
+            text.lines().filter(|line| !line.contains("seconds")).map(str::to_owned).collect()
+        };
+        // Tidied up in part, too: what says that it is published goes last.
+        for left in [&files[..], &files[..1], &[]] {
+            fs::create_dir_all(&workspace).expect("it is made");
+            leave(left);
+            let again = world.of_plan("commit").run().expect_code(0).stdout;
+            assert_eq!(without_time(&again), without_time(&summary));
+            assert_eq!(tree(&world.path("lake")), published);
+            world.expect_no_staging();
+        }
+        fs::create_dir(&workspace).expect("it is made");
+        world.of_plan("commit").run().expect_code(if replace { 3 } else { 4 });
+        assert_eq!(tree(&world.path("lake")), published);
+        world.expect_no_staging();
+    }
+}
+
+#[test]
+fn a_commit_that_was_killed_before_it_published_is_not_taken_for_one_that_did() {
+    let world = world();
+    world.built();
+    let intact = tree(&world.path("lake"));
+    world.plan("lake", &["--replace"]).run().expect_code(0);
+    (0..3).for_each(|index| drop(world.task(index).run().expect_code(0)));
+    // The lake that is to be replaced has the same manifest, but somebody has damaged its files.
+    let damaged = intact.keys().find(|path| path.ends_with(".parquet")).expect("a data file");
+    fs::write(world.path("lake").join(damaged), "damaged").expect("it is written");
+    let manifest = fs::read(world.path("lake/manifest.json")).expect("a manifest");
+    let workspace = world.workspace();
+    let number = fs::metadata(workspace.join("lake")).expect("a directory").ino();
+    let mark = mark_of(&manifest, number);
+    fs::write(workspace.join("about-to-publish"), mark).expect("it is written");
+    fs::write(workspace.join("lake/manifest.json"), manifest).expect("it is written");
+    world.of_plan("commit").run().expect_code(0);
+    assert_eq!(tree(&world.path("lake")), intact);
+    world.expect_no_staging();
+}
+
+#[test]
+fn a_fragment_in_which_a_bit_has_changed_or_of_another_task_is_none() {
+    let world = world();
+    world.build_to("built").run().expect_code(0);
+    world.plan("lake", &[]).run().expect_code(0);
+    (0..3).for_each(|index| drop(world.task(index).run().expect_code(0)));
+    let path = world.workspace().join("fragments/000001.json.zst");
+    let intact = fs::read(&path).expect("a fragment");
+    let mut damaged: Vec<Vec<u8>> = (0..intact.len() * 8)
+        .step_by(intact.len() * 8 / 30)
+        .map(|bit| {
+            let mut bytes = intact.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            bytes
+        })
+        .collect();
+    damaged.push(fs::read(world.workspace().join("fragments/000000.json.zst")).expect("a fragment"));
+    for bytes in damaged {
+        fs::write(&path, bytes).expect("it is written");
+        world.of_plan("commit").run().expect_code(3).expect_says(["1 of 3 tasks are not done: 1"]);
+    }
+    fs::write(&path, intact).expect("it is written");
+    world.of_plan("commit").run().expect_code(0);
+    assert_eq!(tree(&world.path("lake")), tree(&world.path("built")));
+}
+
+#[test]
+fn a_strict_plan_is_refused_as_a_build_is() {
+    let world = world();
+    world.add_dump("stranger.json", DumpText::of([Flow::new()]).bytes());
+    let built = world.build().arg("--strict").run().expect_code(3).stderr;
+    let planned = world.plan("lake", &["--strict"]).run().expect_code(3).stderr;
+    assert_eq!(planned, built);
+    assert!(!world.path("plan.json").exists());
+}
+
+#[test]
+fn a_commit_waits_for_nobody_and_harms_nobody() {
+    let world = world();
+    world.plan("lake", &[]).run().expect_code(0);
+    (0..3).for_each(|index| drop(world.task(index).run().expect_code(0)));
+    let lock = fs::File::create(world.path(".lake.flowlake-lock")).expect("it is made");
+    lock.file().lock().expect("it is locked");
+    for options in [&[][..], &["--abandon"]] {
+        world
+            .of_plan("commit")
+            .args(options)
+            .run()
+            .expect_code(5)
+            .expect_says(["is being written by another"]);
+    }
+    drop(lock);
+    assert_eq!(world.tasks_left(), "");
+    world.of_plan("commit").run().expect_code(0);
+    world.expect_no_staging();
+}
+
+#[test]
+fn a_plan_that_is_abandoned_leaves_nothing_and_touches_no_lake() {
+    let world = world();
+    world.build_to("lake").args(["--recipe", "full"]).run().expect_code(0);
+    let before = tree(&world.path("lake"));
+    world.plan("lake", &["--replace"]).run().expect_code(0);
+    world.of_plan("commit").run().expect_code(3).expect_says(["3 of 3 tasks are not done"]);
+    (0..2).for_each(|index| drop(world.task(index).run().expect_code(0)));
+    for _ in 0..2 {
+        world.of_plan("commit").arg("--abandon").run().expect_code(0);
+        assert_eq!(world.tasks_left(), "0\n1\n2\n");
+        assert_eq!(tree(&world.path("lake")), before);
+        world.expect_no_staging();
+    }
+}
+
 #[test]
 fn a_plan_that_was_changed_or_is_of_another_version_is_refused() {
     let world = world();
@@ -238,20 +393,35 @@ fn a_plan_that_was_changed_or_is_of_another_version_is_refused() {
         world.task(0).run().expect_code(2).stderr
     };
     insta::assert_snapshot!(refused(&|plan| plan["tool"]["version"] = json!("0.0.9")), @r"
-    error: [dir]/plan.json was made by flowlake 0.0.9
-    hint: this is 0.1.0: plan again, or run the tasks with that version
+    error: [dir]/plan.json is of version 1, made by flowlake 0.0.9
+    hint: this is 0.1.0, for plans of version 1: plan again, or run the tasks with the program that made it
     ");
     insta::assert_snapshot!(refused(&|plan| plan["recipe"]["text"] = json!("name = \"flows\"")), @r"
     error: the recipe of [dir]/plan.json was changed
     hint: plan again
     ");
-    insta::assert_snapshot!(refused(&|plan| plan["tasks"][0]["device"] = json!("other")), @r"
-    error: no device `other` is in the catalogue of [dir]/plan.json
-    hint: plan again
+    insta::assert_snapshot!(refused(&|plan| plan["tasks"][0]["mac"] = json!("other")), @r#"
+    error: cannot read the plan [dir]/plan.json
+    caused by: dump lamp: "other" is no MAC address
+    "#);
+    for name in ["../lamp.json", "/etc/hostname", ".."] {
+        let said = refused(&|plan| plan["tasks"][0]["parts"][0]["name"] = json!(name));
+        assert!(said.contains(&format!("dump lamp: \"{name}\" is no name of a file")), "{said}");
+    }
+    insta::assert_snapshot!(refused(&|plan| plan["planVersion"] = json!(2)), @r"
+    error: [dir]/plan.json is of version 2, made by flowlake 0.1.0
+    hint: this is 0.1.0, for plans of version 1: plan again, or run the tasks with the program that made it
     ");
     insta::assert_snapshot!(refused(&|plan| plan["more"] = json!(1)), @r"
     error: cannot read the plan [dir]/plan.json
-    caused by: unknown field `more`, expected one of `planVersion`, `tool`, `input`, `output`, `replace`, `strict`, `selection`, `catalogue`, `recipe`, `warnings`, `tasks` at line 1 column 646
+    caused by: unknown field `more`, expected one of `planVersion`, `tool`, `input`, `output`, `replace`, `strict`, `selection`, `dataset`, `limits`, `catalogue`, `recipe`, `warnings`, `tasks` at line 1 column 869
+    ");
+    let mut changed = plan.clone();
+    changed["catalogue"]["text"] = json!("");
+    fs::write(world.path("plan.json"), changed.to_string()).expect("it is written");
+    insta::assert_snapshot!(world.of_plan("commit").run().expect_code(2).stderr, @r"
+    error: the catalogue of [dir]/plan.json was changed
+    hint: plan again
     ");
     fs::write(world.path("plan.json"), plan.to_string()).expect("it is written");
     insta::assert_snapshot!(world.task(3).run().expect_code(2).stderr, @r"

@@ -1,6 +1,6 @@
 //! Which data files are exported, and into which files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use flowlake_partition::manifest::{DataFile, Manifest};
 use flowlake_partition::scan::{ScanError, check_path};
@@ -122,14 +122,16 @@ pub fn select<'a>(
         }
     }
 
-    let mut outputs: BTreeMap<(&str, &str), BTreeMap<&str, &DataFile>> = BTreeMap::new();
-    for file in manifest.files.iter().filter(|file| filters.iter().all(|filter| filter.holds(file))) {
+    let selected = manifest.files.iter().filter(|file| filters.iter().all(|filter| filter.holds(file)));
+    let mut selected: Vec<&DataFile> = selected.collect();
+    for file in &selected {
         check_path(file)?;
-        let data_files = outputs.entry((&file.device_name, &file.month)).or_default();
-        // Numbers have five digits and stand before the digests, so paths of a device and month are in their order.
-        if data_files.insert(&file.path, file).is_some() {
-            return Err(SelectionError::Duplicate { path: file.path.clone() });
-        }
+    }
+    // Numbers have five digits and stand before the digests, so paths of a device and month are in their order.
+    let order = |file: &&'a DataFile| (file.device_name.as_str(), file.month.as_str(), file.path.as_str());
+    selected.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
+    if let Some(twice) = selected.windows(2).find(|pair| order(&pair[0]) == order(&pair[1])) {
+        return Err(SelectionError::Duplicate { path: twice[0].path.clone() });
     }
     let asked_for: Vec<String> = filters
         .iter()
@@ -141,7 +143,7 @@ pub fn select<'a>(
         if total != listed {
             return Err(SelectionError::Totals { total, listed });
         }
-    } else if outputs.is_empty() {
+    } else if selected.is_empty() {
         let of_other_months = manifest.files.iter().filter(|file| class.holds(file) && device.holds(file));
         let months: BTreeSet<&str> = of_other_months.map(|file| file.month.as_str()).collect();
         return Err(SelectionError::Nothing {
@@ -149,10 +151,9 @@ pub fn select<'a>(
             months: months.into_iter().map(str::to_owned).collect(),
         });
     }
-    let output = |((device, month), data_files): (_, BTreeMap<_, _>)| OutputFile {
-        device,
-        month,
-        data_files: data_files.into_values().collect(),
-    };
-    Ok(outputs.into_iter().map(output).collect())
+    let outputs =
+        selected.chunk_by(|a, b| (&a.device_name, &a.month) == (&b.device_name, &b.month)).map(|files| {
+            OutputFile { device: &files[0].device_name, month: &files[0].month, data_files: files.to_vec() }
+        });
+    Ok(outputs.collect())
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::error::ConfigError;
@@ -113,7 +113,7 @@ impl fmt::Display for MacAddress {
 }
 
 /// How much input is too much: a bomb is an error, not an outage.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Share of a dump's flows that may be rejected, 0 to 1.

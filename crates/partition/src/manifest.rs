@@ -1,25 +1,35 @@
 //! The manifest: what a lake holds, where every row came from and what became of it.
 //!
-//! These are the wire shapes of `manifest.json`, format version 1. They are kept apart from the types the build
+//! These are the wire shapes of `manifest.json`, format versions 1 and 2. They are kept apart from the types the build
 //! computes with, so that a change inside the build cannot change the file by accident. Field order here is key order
 //! in the file. Counts are rows unless the name says otherwise; sizes are bytes; times are RFC 3339 in UTC with
 //! milliseconds.
 
+mod entries;
+mod lists;
 mod release;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use self::entries::{Entries, ListFile};
+pub(crate) use self::lists::is_list;
+pub use self::lists::{LISTS_DIRECTORY, ListError, Written};
 pub use self::release::{
     Configuration, ConfigurationFile, Document, Privacy, PrivateColumn, RELEASE_DOCUMENTS, Release, Treatment,
 };
 use crate::digest::hex;
 use crate::layout::RejectedPath;
 
-/// The format version this tool writes.
+/// The format version of data files, and of manifests that hold their entries themselves.
 pub const FORMAT_VERSION: u32 = 1;
+
+/// That of manifests whose entries are in lists beside them, because they are many. It is the newest that this tool reads.
+pub const INDEX_FORMAT_VERSION: u32 = 2;
 
 /// File name of the manifest at the root of a lake: the commit point.
 pub const MANIFEST_FILE: &str = "manifest.json";
@@ -28,7 +38,7 @@ pub const MANIFEST_FILE: &str = "manifest.json";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
-    /// Version of this format, [`FORMAT_VERSION`] when written by this tool.
+    /// Version of this format: [`FORMAT_VERSION`] or [`INDEX_FORMAT_VERSION`].
     pub format_version: u32,
     /// The program that built the lake.
     pub tool: Tool,
@@ -54,14 +64,14 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_encoded: Vec<NotEncoded>,
     /// One entry a dump, ordered by dump name.
-    pub sources: Vec<Source>,
+    pub sources: Entries<Source>,
     /// One entry a data file, ordered by path.
-    pub files: Vec<DataFile>,
+    pub files: Entries<DataFile>,
     /// Sums over `sources` and `files`.
     pub totals: Totals,
     /// What a reader should know before trusting the lake: trailers that do not match, counts that differ from the
     /// published ones, reasons contradicted by the evidence.
-    pub warnings: Vec<Warning>,
+    pub warnings: Entries<Warning>,
     /// Catalogue and recipe, as they were; absent in manifests made before they were kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<Configuration>,
@@ -70,40 +80,30 @@ pub struct Manifest {
 /// Name of the list of digests of a release.
 pub const SUMS_FILE: &str = "SHA256SUMS";
 
+/// Files of a lake by their paths below its root, with their sizes as far as they are known.
+pub type Listing<'a> = BTreeMap<Cow<'a, str>, Option<u64>>;
+
 impl Manifest {
-    /// The bytes of `manifest.json`.
-    ///
-    /// # Errors
-    /// When a number cannot be written as JSON.
-    pub fn text(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let mut text = serde_json::to_vec_pretty(self)?;
-        text.push(b'\n');
-        Ok(text)
-    }
-
-    /// The SHA-256 of `manifest.json`, hexadecimal.
-    ///
-    /// # Errors
-    /// As for [`Self::text`].
-    pub fn sha256(&self) -> Result<String, serde_json::Error> {
-        Ok(hex(&Sha256::digest(self.text()?)))
-    }
-
     /// Every file of the lake by its path below the root, with its size where the manifest says it; in a release its
     /// documents too. The paths are as trustworthy as the manifest.
     #[must_use]
-    pub fn listed(&self) -> BTreeMap<String, Option<u64>> {
-        let mut listed = BTreeMap::from([(MANIFEST_FILE.to_owned(), None)]);
-        listed.extend(self.files.iter().map(|file| (file.path.clone(), Some(file.bytes))));
+    pub fn listed(&self) -> Listing<'_> {
+        self.listed_with(self.lists())
+    }
+
+    /// The same with other lists than it was read from, if it was: those that it is written with.
+    pub(crate) fn listed_with<'a>(&'a self, lists: impl IntoIterator<Item = &'a ListFile>) -> Listing<'a> {
+        let mut listed = BTreeMap::from([(MANIFEST_FILE.into(), None)]);
+        listed.extend(lists.into_iter().map(|list| (list.path.as_str().into(), Some(list.bytes))));
+        listed.extend(self.files.iter().map(|file| (file.path.as_str().into(), Some(file.bytes))));
         listed.extend(self.sources.iter().filter_map(|source| {
             let bytes = source.rejected_lines.as_ref().map(|lines| lines.bytes);
             Some((self.rejected_path(source)?, bytes))
         }));
         if let Some(release) = &self.release {
-            listed.extend(
-                release.documents.iter().map(|document| (document.path.clone(), Some(document.bytes))),
-            );
-            listed.insert(SUMS_FILE.to_owned(), None);
+            let documents = release.documents.iter();
+            listed.extend(documents.map(|document| (document.path.as_str().into(), Some(document.bytes))));
+            listed.insert(SUMS_FILE.into(), None);
         }
         listed
     }
@@ -111,11 +111,11 @@ impl Manifest {
     /// Where the rejected lines of a dump are, as a path below the lake's root; `None` when there are none, or a release
     /// withholds them. Manifests made before that file was listed do not say, and it has its old name then.
     #[must_use]
-    pub fn rejected_path(&self, source: &Source) -> Option<String> {
+    pub fn rejected_path<'a>(&self, source: &'a Source) -> Option<Cow<'a, str>> {
         match &source.rejected_lines {
-            Some(lines) => Some(lines.path.clone()),
+            Some(lines) => Some(lines.path.as_str().into()),
             None if source.rejected == 0 || self.withholds_rejected_lines() => None,
-            None => RejectedPath::new(&source.dump).ok().map(|path| path.to_string()),
+            None => RejectedPath::new(&source.dump).ok().map(|path| path.to_string().into()),
         }
     }
 
@@ -502,18 +502,18 @@ pub struct UnknownField {
     pub rows: u64,
 }
 
-/// One data file.
+/// One data file. A lake may have a million: short texts are inside of it, and not each in an allocation of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DataFile {
     /// Path below the lake's root, with `/`.
     pub path: String,
     /// Partition: month of the flow start, `YYYY-MM`, UTC.
-    pub month: String,
+    pub month: CompactString,
     /// Partition: the device's class.
-    pub device_class: String,
+    pub device_class: CompactString,
     /// The device.
-    pub device_name: String,
+    pub device_name: CompactString,
     /// Rows in it.
     pub rows: u64,
     /// Size.
@@ -523,9 +523,9 @@ pub struct DataFile {
     /// Digest of the rows, independent of the Parquet encoding (docs/FORMAT.md), hexadecimal.
     pub content_digest: String,
     /// Earliest flow start in it.
-    pub min_flow_start: String,
+    pub min_flow_start: CompactString,
     /// Latest flow start in it.
-    pub max_flow_start: String,
+    pub max_flow_start: CompactString,
     /// Number of row groups.
     pub row_groups: u64,
 }

@@ -13,13 +13,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use flowlake_store::{LakeStore, Location, StoreError};
+use fs_err as fs;
 
-use crate::manifest::{Manifest, Release};
+use crate::manifest::{MANIFEST_FILE, Manifest, Release, Written};
 
 pub use self::directory::Staging;
 pub use self::objects::ObjectStaging;
 pub use self::scratch::Scratch;
-pub use self::workspace::{Attempt, Workspace};
+pub use self::workspace::{Attempt, Commit, Present, Workspace};
 
 /// What may be at the target of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,9 +183,14 @@ pub fn look(target: &LakeStore, mode: PublishMode) -> Result<Target, PublishErro
     }
 }
 
-/// The bytes of `manifest.json`.
-fn manifest_text(manifest: &Manifest) -> io::Result<Vec<u8>> {
-    Ok(manifest.text()?)
+/// How a manifest is written to a lake that is made in `root`, where its lists are by then.
+fn write_manifest(manifest: &Manifest, root: &Path) -> Result<Written, PublishError> {
+    let mut put = |path: &str, bytes: &[u8]| {
+        let path = root.join(path);
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::write(path, bytes)
+    };
+    manifest.write(&mut put).map_err(io_error("write", &root.join(MANIFEST_FILE)))
 }
 
 /// A lake in the making, for whatever place. Dropped without [`Publication::publish`], it leaves nothing behind, as far as

@@ -1,12 +1,13 @@
 //! Reads the manifest of a lake.
 //!
 //! Whatever opens a lake begins here, so here is decided what counts as one, and what happens when a newer tool wrote
-//! it: the version is looked at before anything else, since everything else may have changed with it.
+//! it: the version is looked at before anything else, since everything else may have changed with it. A manifest that is an
+//! index is read with its lists.
 
 use flowlake_store::{LakeStore, StoreError};
 use serde::Deserialize;
 
-use crate::manifest::{FORMAT_VERSION, MANIFEST_FILE, Manifest};
+use crate::manifest::{INDEX_FORMAT_VERSION, ListError, MANIFEST_FILE, Manifest};
 
 /// Why a lake's manifest cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +24,7 @@ pub enum ReadError {
     Store(#[from] StoreError),
     /// A newer tool wrote it.
     #[error(
-        "{name} has format version {found}; this version of flowlake reads up to {FORMAT_VERSION}: a newer one is needed"
+        "{name} has format version {found}; this version of flowlake reads up to {INDEX_FORMAT_VERSION}: a newer one is needed"
     )]
     NewerFormat {
         /// Path or URL of the manifest.
@@ -43,6 +44,18 @@ pub enum ReadError {
         /// Why.
         source: serde_json::Error,
     },
+    /// One of its lists is not what it should be.
+    #[error(transparent)]
+    List(Box<ListError>),
+}
+
+impl From<ListError> for ReadError {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Store(error) => Self::Store(error),
+            error => Self::List(Box::new(error)),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -61,11 +74,36 @@ pub fn read_manifest(lake: &LakeStore) -> Result<Manifest, ReadError> {
 
 /// As [`read_manifest`], with the bytes it was read from.
 pub(crate) fn read_manifest_and_text(lake: &LakeStore) -> Result<(Manifest, Vec<u8>), ReadError> {
-    let text = lake.read(MANIFEST_FILE)?.ok_or_else(|| ReadError::NotALake { place: lake.name("") })?;
-    Ok((parse_manifest(&text, &lake.name(MANIFEST_FILE))?, text))
+    let read = || lake.read(MANIFEST_FILE)?.ok_or_else(|| ReadError::NotALake { place: lake.name("") });
+    let mut text = read()?;
+    loop {
+        match understand_manifest(&text, lake) {
+            Ok(manifest) => return Ok((manifest, text)),
+            Err(error @ ReadError::List(_)) => {
+                // The lists go when the lake is replaced; then there is another manifest by now.
+                let now = read()?;
+                if now == text {
+                    return Err(error);
+                }
+                text = now;
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
-/// Understands the text of a manifest; `name` is for errors.
+/// Understands the text of the manifest of a lake, and reads what is in its lists.
+///
+/// # Errors
+/// When a newer tool wrote it, it is damaged, or a list cannot be read.
+pub(crate) fn understand_manifest(text: &[u8], lake: &LakeStore) -> Result<Manifest, ReadError> {
+    let name = lake.name(MANIFEST_FILE);
+    let mut manifest = parse_manifest(text, &name)?;
+    manifest.load(lake, &name)?;
+    Ok(manifest)
+}
+
+/// Understands the text of a manifest, and reads no list; `name` is for errors.
 ///
 /// # Errors
 /// When a newer tool wrote it, or it is damaged.
@@ -77,10 +115,16 @@ pub fn parse_manifest(text: &[u8], name: &str) -> Result<Manifest, ReadError> {
         source,
     };
     let Version { format_version } = serde_json::from_slice(text).map_err(malformed)?;
-    if format_version > FORMAT_VERSION {
+    if format_version > INDEX_FORMAT_VERSION {
         return Err(ReadError::NewerFormat { name: name.to_owned(), found: format_version });
     }
-    serde_json::from_slice(text).map_err(malformed)
+    let manifest: Manifest = serde_json::from_slice(text).map_err(malformed)?;
+    if format_version < INDEX_FORMAT_VERSION && manifest.lists().next().is_some() {
+        let source =
+            format!("lists are of format version {INDEX_FORMAT_VERSION}, and it says {format_version}");
+        return Err(malformed(serde::de::Error::custom(source)));
+    }
+    Ok(manifest)
 }
 
 #[cfg(test)]
@@ -123,8 +167,8 @@ mod tests {
             fs::write(lake.path().join(MANIFEST_FILE), text).expect("it is written");
             read_manifest(&store(lake.path())).expect_err("refused")
         };
-        let newer = read(r#"{"formatVersion": 2, "files": "elsewhere"}"#);
-        assert!(matches!(newer, ReadError::NewerFormat { found: 2, .. }), "{newer:?}");
+        let newer = read(r#"{"formatVersion": 3, "files": "elsewhere"}"#);
+        assert!(matches!(newer, ReadError::NewerFormat { found: 3, .. }), "{newer:?}");
         let damaged = read("{\n  \"formatVersion\": 1,\n  !");
         assert!(matches!(damaged, ReadError::Malformed { line: 3, column: 3, .. }), "{damaged:?}");
         let partial = read(r#"{"formatVersion": 1}"#);

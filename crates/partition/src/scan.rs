@@ -285,7 +285,7 @@ mod tests {
         let (directory, manifest) = lake();
         let entry = DataFile { path: "../elsewhere.parquet".to_owned(), ..manifest.files[0].clone() };
         assert!(matches!(scan(&directory, &manifest, &entry), Err(ScanError::Path(_))));
-        let entry = DataFile { device_class: "other".to_owned(), ..manifest.files[0].clone() };
+        let entry = DataFile { device_class: "other".into(), ..manifest.files[0].clone() };
         let error = scan(&directory, &manifest, &entry).expect_err("refused");
         assert!(matches!(error, ScanError::Partition { what: "deviceClass", .. }), "{error:?}");
     }

@@ -152,7 +152,8 @@ pub(crate) fn manifest(files: Vec<DataFile>) -> Manifest {
             unknown_fields: vec![],
             first_flow_start: None,
             last_flow_start: None,
-        }],
+        }]
+        .into(),
         totals: manifest::Totals {
             dumps: 1,
             input_bytes: 77,
@@ -161,8 +162,8 @@ pub(crate) fn manifest(files: Vec<DataFile>) -> Manifest {
             bytes,
             content_digest: Some(manifest::Totals::content_digest_of(&files)),
         },
-        files,
-        warnings: vec![],
+        files: files.into(),
+        warnings: vec![].into(),
     }
 }
 

@@ -11,7 +11,7 @@ mod kept_digests;
 mod profiles;
 mod rejected;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -209,9 +209,17 @@ pub fn verify(lake: &LakeStore, options: VerifyOptions) -> Result<VerifyReport, 
 /// A lake and what is there.
 struct Place<'a> {
     lake: &'a LakeStore,
-    /// By path.
-    entries: BTreeMap<String, Entry>,
+    entries: Found,
     quick: bool,
+}
+
+/// What is there, by path.
+struct Found(Vec<Entry>);
+
+impl Found {
+    fn get(&self, path: &str) -> Option<&Entry> {
+        self.0.binary_search_by(|entry| entry.path.as_str().cmp(path)).ok().map(|found| &self.0[found])
+    }
 }
 
 /// Looks for what is there and should not be; gives everything that is there. What should be and is not is found with each
@@ -220,7 +228,7 @@ fn check_strays(
     lake: &LakeStore,
     manifest: &Manifest,
     report: &mut VerifyReport,
-) -> Result<BTreeMap<String, Entry>, VerifyError> {
+) -> Result<Found, VerifyError> {
     let files = manifest.listed();
     // A lake without rows may have an empty directory for them.
     let mut directories = BTreeSet::from([DATA_DIRECTORY]);
@@ -228,13 +236,13 @@ fn check_strays(
         directories.extend(file.match_indices('/').map(|(end, _)| &file[..end]));
     }
 
-    let mut entries = BTreeMap::new();
     // One difference for each directory that should not be there is enough.
-    for entry in lake.walk(&|directory| directories.contains(directory))? {
+    let entries = lake.walk(&|directory| directories.contains(directory))?;
+    for entry in &entries {
         let expected = match entry.kind {
             EntryKind::Directory => directories.contains(entry.path.as_str()),
             // A listed path that is no regular file is reported with the file.
-            EntryKind::File | EntryKind::Other => files.contains_key(&entry.path),
+            EntryKind::File | EntryKind::Other => files.contains_key(entry.path.as_str()),
             _ => false,
         };
         // What a build or release has in a store for a moment, and leaves there if it is killed, is no part of any lake.
@@ -245,9 +253,14 @@ fn check_strays(
         if entry.path == MANIFEST_FILE && entry.kind != EntryKind::File {
             report.add(MANIFEST_FILE, DifferenceKind::NotAFile, "it should be the manifest itself");
         }
-        entries.insert(entry.path.clone(), entry);
     }
-    Ok(entries)
+    let found = Found(entries);
+    for list in manifest.lists() {
+        if found.get(&list.path).is_some_and(|entry| entry.kind != EntryKind::File) {
+            report.add(&list.path, DifferenceKind::NotAFile, "it is no regular file");
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

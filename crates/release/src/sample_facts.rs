@@ -51,10 +51,10 @@ impl SampleFacts {
             row_accounting: Default::default(),
             repairs: Vec::new(),
             not_encoded: Vec::new(),
-            sources: Vec::new(),
-            files: vec![file("2019-06", "camera", "alpha"), file("2019-07", "plug", "Beta")],
+            sources: Vec::new().into(),
+            files: vec![file("2019-06", "camera", "alpha"), file("2019-07", "plug", "Beta")].into(),
             totals: Totals::default(),
-            warnings: Vec::new(),
+            warnings: Vec::new().into(),
             configuration: None,
         };
         let release = Release {
@@ -117,15 +117,15 @@ fn file(month: &str, class: &str, device: &str) -> DataFile {
     let digest = "0123456789abcdef".repeat(4);
     DataFile {
         path: format!("data/month={month}/deviceClass={class}/{device}-00000-{}.parquet", &digest[..16]),
-        month: month.to_owned(),
-        device_class: class.to_owned(),
-        device_name: device.to_owned(),
+        month: month.into(),
+        device_class: class.into(),
+        device_name: device.into(),
         rows: 7,
         bytes: 4_096,
         sha256: digest.clone(),
         content_digest: digest,
-        min_flow_start: format!("{month}-01T00:00:00.000Z"),
-        max_flow_start: format!("{month}-02T00:00:00.000Z"),
+        min_flow_start: format!("{month}-01T00:00:00.000Z").into(),
+        max_flow_start: format!("{month}-02T00:00:00.000Z").into(),
         row_groups: 1,
     }
 }

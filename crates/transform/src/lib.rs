@@ -26,4 +26,4 @@ pub use recipe::{
 };
 pub use repair::Repair;
 pub use seen::SeenFlows;
-pub use transformer::{FlowBatch, Screened, Transformer};
+pub use transformer::{FlowBatch, Labels, Screened, Transformer};

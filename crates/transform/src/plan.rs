@@ -1,7 +1,9 @@
 //! From a recipe to Polars expressions and the schema of what they give.
 
+use flowlake_ingest::DIRECTION;
 use flowlake_ingest::schema::{FIELDS, Kind, LINE, TCP_FLAG_LETTERS, field_index};
-use flowlake_ingest::{DIRECTION, Device};
+
+use crate::transformer::Labels;
 use polars::prelude::{DataType, Expr, NamedFrom, Series, TimeUnit, col, lit, when};
 
 use crate::kernels;
@@ -208,12 +210,12 @@ fn field_nullable(recipe: &Recipe, name: &str) -> bool {
 }
 
 /// One expression an output column, over raw fields and repaired columns, and one for the month if no column tells it.
-pub(crate) fn output_expressions(recipe: &Recipe, device: &Device, dump: &str) -> Vec<Expr> {
+pub(crate) fn output_expressions(recipe: &Recipe, labels: Labels<'_>) -> Vec<Expr> {
     let column = |spec: &OutputSpec| {
         let expression = match &spec.derivation {
-            Derivation::Copy(name) if name == DEVICE_NAME => lit(device.name.clone()),
-            Derivation::Copy(name) if name == DEVICE_CLASS => lit(device.class.clone()),
-            Derivation::Copy(name) if name == DUMP => lit(dump.to_owned()),
+            Derivation::Copy(name) if name == DEVICE_NAME => lit(labels.device.to_owned()),
+            Derivation::Copy(name) if name == DEVICE_CLASS => lit(labels.device_class.to_owned()),
+            Derivation::Copy(name) if name == DUMP => lit(labels.dump.to_owned()),
             other => derived(recipe, other),
         };
         let filled = match &spec.fill {

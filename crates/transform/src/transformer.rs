@@ -1,6 +1,6 @@
 //! A recipe at work on the batches of one dump.
 
-use flowlake_ingest::{DIRECTION, Device, Direction, DirectionSet, Directions};
+use flowlake_ingest::{DIRECTION, Direction, DirectionSet, Directions};
 use polars::prelude::{
     BooleanChunked, Column, DataFrame, Expr, IntoLazy, NewChunkedArray, OptFlags, PlSmallStr, PolarsResult,
 };
@@ -55,10 +55,21 @@ pub struct Transformer {
     duplicates: bool,
 }
 
+/// What the rows of a dump have in common.
+#[derive(Debug, Clone, Copy)]
+pub struct Labels<'a> {
+    /// Name of the device.
+    pub device: &'a str,
+    /// Its class.
+    pub device_class: &'a str,
+    /// Name of the dump.
+    pub dump: &'a str,
+}
+
 impl Transformer {
     /// Prepares a recipe for a dump of a device.
     #[must_use]
-    pub fn new(recipe: &Recipe, device: &Device, dump: &str) -> Self {
+    pub fn new(recipe: &Recipe, labels: Labels<'_>) -> Self {
         let by_direction = directions_removed(recipe);
         let conditions: Vec<&Condition> = recipe.filters.iter().map(|rule| &rule.condition).collect();
         let mut parts = conditions[by_direction.len()..].split(|rule| **rule == Condition::Duplicates);
@@ -66,7 +77,7 @@ impl Transformer {
             parts.next().unwrap_or_default().iter().filter_map(|rule| removes(recipe, rule)).collect()
         };
         Self {
-            output: output_expressions(recipe, device, dump),
+            output: output_expressions(recipe, labels),
             repaired: repaired_columns(&recipe.repairs),
             repair_first: conditions
                 .iter()

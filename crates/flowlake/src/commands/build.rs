@@ -18,7 +18,7 @@ use crate::exit::{Exit, Failure};
 use crate::instant::Instant;
 use crate::pipeline::commit;
 use crate::pipeline::commit::Merge;
-use crate::pipeline::job::Job;
+use crate::pipeline::job::{Job, Orders};
 use crate::pipeline::plan::{Plan, plan};
 use crate::places::open;
 use crate::printable::{self, ForPeople};
@@ -112,7 +112,8 @@ impl LakeArgs {
 pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
     let interrupted = interruption()?;
     let (catalogue, recipe) = (request.catalogue, request.recipe);
-    let job = Job::new(catalogue, recipe, request.jobs, request.memory_limit, interrupted)?;
+    let orders = Orders { dataset: &catalogue.dataset.name, limits: &catalogue.limits, recipe };
+    let job = Job::new(orders, request.jobs, request.memory_limit, interrupted)?;
     let plan = plan(catalogue, request.input, request.selection)?;
     show_warnings(&plan.warnings);
     refuse_if_strict(request.strict, &plan.warnings)?;
@@ -122,7 +123,7 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Summary, Failure> {
     let bytes = plan.tasks.iter().map(|task| task.dump.bytes()).sum();
     let progress = Progress::new(request.progress, plan.tasks.len(), bytes);
     let made = job.run(&plan.tasks, &publication, &progress).and_then(|fragments| {
-        let mut merge = job.merge();
+        let mut merge = job.merge(catalogue);
         fragments.into_iter().for_each(|fragment| merge.add(fragment));
         judged(merge, &plan, request.selection, request.strict)
     });
@@ -162,7 +163,7 @@ pub(crate) fn judged(
     Ok(manifest)
 }
 
-fn refuse_if_strict(strict: bool, warnings: &[Warning]) -> Result<(), Failure> {
+pub(crate) fn refuse_if_strict(strict: bool, warnings: &[Warning]) -> Result<(), Failure> {
     match commit::strict_violation(warnings) {
         Some(failure) if strict => Err(failure),
         _ => Ok(()),

@@ -4,11 +4,17 @@
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use flowlake_partition::publish::{PublishMode, look};
+use flowlake_partition::manifest::Manifest;
+use flowlake_partition::publish::{PublishMode, Workspace, look};
+use flowlake_partition::read::read_manifest;
 use flowlake_store::LakeStore;
+use serde::{Deserialize, Serialize};
 
-use super::build::{Summary, interruption, judged, selection, show_warnings, there, warn, with_causes};
+use super::build::{
+    Summary, interruption, judged, refuse_if_strict, selection, show_warnings, there, warn, with_causes,
+};
 use crate::cli::{CommitArgs, PlanArgs, TaskArgs, threads};
 use crate::exit::{Exit, Failure};
 use crate::pipeline::fragment::Fragment;
@@ -31,6 +37,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<Exit, Failure> {
     let (input, output) = (open(&build.input, Exit::Input)?, open(&build.output, Exit::Output)?);
     let plan = plan_tasks(&catalogue, &input, &selection)?;
     show_warnings(&plan.warnings);
+    refuse_if_strict(build.strict, &plan.warnings)?;
     let mode = build.mode();
     look(&output, mode)?;
     let text = plan_file::text(
@@ -107,7 +114,7 @@ pub(crate) fn task(args: &TaskArgs) -> Result<Exit, Failure> {
         Ok(Exit::Success)
     };
     if let Some(bytes) = workspace.fragment(index)?
-        && let Some(fragment) = decoded(&bytes, &name)
+        && let Some(fragment) = decoded(&bytes, &plan, index)
     {
         return told(&fragment, "done before");
     }
@@ -117,7 +124,7 @@ pub(crate) fn task(args: &TaskArgs) -> Result<Exit, Failure> {
         return Err(committed(&plan.output));
     }
     let interrupted = interruption()?;
-    let job = Job::new(&plan.catalogue, &plan.recipe, threads(args.jobs), args.memory_limit, interrupted)?;
+    let job = Job::new(plan.orders(), threads(args.jobs), args.memory_limit, interrupted)?;
     let attempt = workspace.attempt()?;
     let progress = Progress::new(args.progress, 1, task.dump.bytes());
     let made = job.run(std::slice::from_ref(task), &attempt, &progress)?;
@@ -125,44 +132,59 @@ pub(crate) fn task(args: &TaskArgs) -> Result<Exit, Failure> {
         .into_iter()
         .next()
         .ok_or_else(|| Failure::message(Exit::Defect, "a task has nothing to say; this is a defect"))?;
+    let to_tell = Told { plan: plan.digest.clone(), task: index, fragment };
     if interrupted.load(Ordering::Relaxed) {
         return Err(Failure::interrupted());
     }
-    attempt.finish(&workspace, index, &encoded(&fragment)?)?;
+    attempt.finish(&workspace, index, &encoded(&to_tell)?)?;
+    let fragment = to_tell.fragment;
+    // In a store its files lie where somebody else's lake is by now. On disk they are apart.
+    if plan.mode == PublishMode::Fresh && !workspace.holds_files() && workspace.holds_lake()? {
+        workspace.take_back(index, &files_of(fragment))?;
+        return Err(committed(&plan.output));
+    }
     told(&fragment, "done")
 }
 
 pub(crate) fn commit(args: &CommitArgs) -> Result<Exit, Failure> {
     let begun = std::time::Instant::now();
-    let plan = plan_file::read(&args.plan)?;
+    let (plan, catalogue) = plan_file::read_with_catalogue(&args.plan)?;
     let workspace = plan.workspace()?;
     let interrupted = interruption()?;
+    let commit = workspace.begin_commit()?;
     if args.abandon {
-        workspace.remove()?;
+        commit.abandon(&files_outside(&plan, &workspace)?)?;
         return Ok(Exit::Success);
     }
-    let done = workspace.done()?;
+    let lake = plan.output.name("");
+    if commit.is_published()? {
+        let manifest = read_manifest(&plan.output)?;
+        if let Err(left) = commit.finish() {
+            warn(&format!("the lake is published, but {}", with_causes(&left)));
+        }
+        return shown(manifest, begun.elapsed(), &lake);
+    }
     // Whoever comes second finds a lake, and not that nothing is done.
-    if (done.is_empty() || plan.mode == PublishMode::Fresh) && workspace.holds_lake()? {
+    if plan.mode == PublishMode::Fresh && workspace.holds_lake()? {
         return Err(committed(&plan.output));
     }
+    let done = workspace.done()?;
     let all = plan.plan.tasks.len();
     let missing: Vec<usize> = (0..all).filter(|index| done.binary_search(index).is_err()).collect();
     if !missing.is_empty() {
         return Err(not_done(&missing, all));
     }
-    let present = workspace.files()?;
-    let is_there = |path: &str, bytes: u64| present.get(path) == Some(&bytes);
+    let present = workspace.present()?;
     let mut undone = Vec::new();
-    let job = Job::new(&plan.catalogue, &plan.recipe, 1, None, interrupted)?;
+    let job = Job::new(plan.orders(), 1, None, interrupted)?;
     let mut order: Vec<usize> = (0..all).collect();
     order.sort_by(|&a, &b| plan.plan.tasks[a].dump.name.cmp(&plan.plan.tasks[b].dump.name));
-    let mut merge = job.merge();
+    let mut merge = job.merge(&catalogue);
     in_order(
-        &order,
+        (&order, workspace.readers()),
         |index| {
             let bytes = workspace.fragment(index)?;
-            Ok(bytes.and_then(|bytes| decoded(&bytes, &plan.plan.tasks[index].dump.name)))
+            Ok(bytes.and_then(|bytes| decoded(&bytes, &plan, index)))
         },
         |index, fragment| {
             if interrupted.load(Ordering::Relaxed) {
@@ -171,8 +193,8 @@ pub(crate) fn commit(args: &CommitArgs) -> Result<Exit, Failure> {
             // Damaged, or somebody has tidied up among its files.
             let whole = fragment.filter(|fragment| {
                 let rejected = fragment.source.rejected_lines.as_ref();
-                fragment.files.iter().all(|file| is_there(&file.path, file.bytes))
-                    && rejected.is_none_or(|lines| is_there(&lines.path, lines.bytes))
+                fragment.files.iter().all(|file| present.holds(&file.path, file.bytes))
+                    && rejected.is_none_or(|lines| present.holds(&lines.path, lines.bytes))
             });
             match whole {
                 Some(fragment) => merge.add(fragment),
@@ -184,34 +206,57 @@ pub(crate) fn commit(args: &CommitArgs) -> Result<Exit, Failure> {
             Ok(())
         },
     )?;
-    drop(present);
     if !undone.is_empty() {
         undone.sort_unstable();
         return Err(not_done(&undone, all));
     }
     let manifest = judged(merge, &plan.plan, &plan.selection, plan.strict)?;
-    for left in workspace.commit(plan.mode, &manifest)? {
+    for left in commit.publish(plan.mode, &manifest, &present)? {
         warn(&format!("the lake is published, but {}", with_causes(&left)));
     }
-    let lake = plan.output.name("");
-    Summary::of(manifest, begun.elapsed())
-        .print(&lake)
-        .map_err(|failure| failure.hint(there("lake", &lake)))?;
+    shown(manifest, begun.elapsed(), &lake)
+}
+
+fn shown(manifest: Manifest, took: Duration, lake: &str) -> Result<Exit, Failure> {
+    Summary::of(manifest, took).print(lake).map_err(|failure| failure.hint(there("lake", lake)))?;
     Ok(Exit::Success)
 }
 
-/// Threads that read what tasks have left: of a store most of the time is waiting.
-const READERS: usize = 64;
-/// Fragments that each of them may be ahead.
+/// What tasks that are done have put where the lake is to be.
+fn files_outside(plan: &plan_file::Read, workspace: &Workspace) -> Result<Vec<String>, Failure> {
+    let mut files = Vec::new();
+    if workspace.holds_files() {
+        return Ok(files);
+    }
+    let mut done = workspace.done()?;
+    done.retain(|&index| index < plan.plan.tasks.len());
+    let fragment = |index: usize| {
+        let bytes = workspace.fragment(index)?;
+        Ok(bytes.and_then(|bytes| decoded(&bytes, plan, index)))
+    };
+    in_order((&done, workspace.readers()), fragment, |_, fragment| {
+        files.extend(fragment.map(files_of).unwrap_or_default());
+        Ok(())
+    })?;
+    Ok(files)
+}
+
+/// Paths of what a task made.
+fn files_of(fragment: Fragment) -> Vec<String> {
+    let rejected = fragment.source.rejected_lines.map(|lines| lines.path);
+    fragment.files.into_iter().map(|file| file.path).chain(rejected).collect()
+}
+
+/// Fragments that each of the threads may be ahead that read them.
 const READ_AHEAD: usize = 2;
 
 /// Gets something for each index, many at a time, and takes it in the order of the indices.
 fn in_order<T: Send>(
-    order: &[usize],
+    (order, readers): (&[usize], usize),
     get: impl Fn(usize) -> Result<T, Failure> + Sync,
     mut take: impl FnMut(usize, T) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let readers = READERS.min(order.len());
+    let readers = readers.min(order.len());
     std::thread::scope(|scope| {
         let got: Vec<_> = (0..readers)
             .map(|reader| {
@@ -256,14 +301,31 @@ fn not_done(missing: &[usize], all: usize) -> Failure {
         .hint("run `flowlake task --plan PLAN --index N` for each; `flowlake task --plan PLAN --missing` lists them")
 }
 
-fn encoded(fragment: &Fragment) -> Result<Vec<u8>, Failure> {
-    let text = serde_json::to_vec(fragment).map_err(|error| Failure::new(Exit::Defect, error))?;
-    zstd::encode_all(text.as_slice(), 3).map_err(|error| Failure::new(Exit::Defect, error))
+/// A fragment as a task leaves it.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    /// Digest of the plan.
+    plan: String,
+    task: usize,
+    fragment: Fragment,
 }
 
-/// The fragment of a dump, or `None` if it is damaged.
-fn decoded(bytes: &[u8], dump: &str) -> Option<Fragment> {
+fn encoded(told: &Told) -> Result<Vec<u8>, Failure> {
+    let failed = |error: io::Error| Failure::new(Exit::Defect, error);
+    let mut encoder = zstd::Encoder::new(Vec::new(), zstd::DEFAULT_COMPRESSION_LEVEL).map_err(failed)?;
+    // A disk that changes a bit must not change a manifest.
+    encoder.include_checksum(true).map_err(failed)?;
+    serde_json::to_writer(&mut encoder, told).map_err(|error| failed(error.into()))?;
+    encoder.finish().map_err(failed)
+}
+
+/// The fragment of a task, or `None` if it is damaged, or is that of another one.
+fn decoded(bytes: &[u8], plan: &plan_file::Read, index: usize) -> Option<Fragment> {
     let mut text = Vec::new();
     Read::take(zstd::Decoder::new(bytes).ok()?, MAX_FRAGMENT_BYTES).read_to_end(&mut text).ok()?;
-    serde_json::from_slice(&text).ok().filter(|fragment: &Fragment| fragment.source.dump == dump)
+    let told: Told = serde_json::from_slice(&text).ok()?;
+    let fits = told.plan == plan.digest
+        && told.task == index
+        && told.fragment.fits(plan.plan.tasks.get(index)?, &plan.recipe);
+    fits.then_some(told.fragment)
 }

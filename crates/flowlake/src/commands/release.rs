@@ -219,9 +219,9 @@ fn publish(
     }
     let entries = files.iter().map(DocumentFile::entry).collect();
     manifest.release = Some(Release { documents: entries, ..release });
-    let digest = manifest.sha256().map_err(defect)?;
-    let sums =
-        DocumentFile { path: SUMS_FILE.to_owned(), bytes: sha256sums(&manifest, &digest).into_bytes() };
+    let written = manifest.written().map_err(|error| Failure::new(Exit::Defect, error))?;
+    let sums = sha256sums(&manifest, &written.lists, &written.sha256());
+    let sums = DocumentFile { path: SUMS_FILE.to_owned(), bytes: sums.into_bytes() };
     for DocumentFile { path, bytes } in files.into_iter().chain([sums]) {
         publication.add_document(&path, bytes)?;
     }

@@ -130,10 +130,10 @@ impl<'a> Merge<'a> {
             row_accounting,
             repairs: named_repairs(recipe, &self.repairs),
             not_encoded: named_not_encoded(recipe, &self.not_encoded),
-            sources,
-            files,
+            sources: sources.into(),
+            files: files.into(),
             totals,
-            warnings,
+            warnings: warnings.into(),
             configuration: Some(Configuration {
                 catalogue: ConfigurationFile::of(&catalogue.text),
                 recipe: ConfigurationFile::of(&recipe.text),

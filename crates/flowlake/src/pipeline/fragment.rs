@@ -5,8 +5,11 @@
 
 use flowlake_partition::manifest::{DataFile, Source};
 use flowlake_partition::profile::TableProfile;
-use flowlake_transform::ColumnEvidence;
+use flowlake_partition::scan::check_path;
+use flowlake_transform::{ColumnEvidence, Recipe};
 use serde::{Deserialize, Serialize};
+
+use super::plan::Task;
 
 /// What came of one dump.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,4 +31,23 @@ pub(crate) struct Fragment {
     pub(crate) evidence: Vec<ColumnEvidence>,
     /// What the values of the columns are.
     pub(crate) profile: TableProfile,
+}
+
+impl Fragment {
+    /// Whether it can be what a task leaves: it speaks of the task's dump and device, and its numbers agree.
+    pub(crate) fn fits(&self, task: &Task, recipe: &Recipe) -> bool {
+        let Self { source, files, repairs, not_encoded, evidence, .. } = self;
+        let removed: u64 = source.removed.iter().map(|rule| rule.rows).sum();
+        let of_the_device =
+            |(name, class): (&str, &str)| name == task.device.name && class == task.device.class;
+        source.dump == task.dump.name
+            && of_the_device((&source.device, &source.device_class))
+            && files.iter().all(|file| of_the_device((&file.device_name, &file.device_class)))
+            && files.iter().all(|file| check_path(file).is_ok())
+            && source.kept == files.iter().map(|file| file.rows).sum::<u64>()
+            && source.read == source.kept + removed + source.rejected
+            && repairs.len() == recipe.repairs.len()
+            && not_encoded.len() == recipe.ipv4_columns().len()
+            && evidence.len() == recipe.dropped.len()
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use bytesize::ByteSize;
-use flowlake_ingest::Catalogue;
+use flowlake_ingest::{Catalogue, Limits};
 use flowlake_partition::manifest::FORMAT_VERSION;
 use flowlake_partition::publish::Outlet;
 use flowlake_partition::table::TableSchema;
@@ -22,10 +22,18 @@ use crate::exit::{Exit, Failure};
 use crate::open_files::enough_for;
 use crate::progress::Progress;
 
-/// A configuration, and what of this machine may be used for it.
+/// What all tasks of a build are to do alike.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Orders<'a> {
+    /// Name of the data set.
+    pub(crate) dataset: &'a str,
+    pub(crate) limits: &'a Limits,
+    pub(crate) recipe: &'a Recipe,
+}
+
+/// That, and what of this machine may be used for it.
 pub(crate) struct Job<'a> {
-    catalogue: &'a Catalogue,
-    recipe: &'a Recipe,
+    orders: Orders<'a>,
     columns: Vec<OutputColumn>,
     table: Arc<TableSchema>,
     writer: WriterOptions,
@@ -38,12 +46,12 @@ impl<'a> Job<'a> {
     /// # Errors
     /// When this machine lets so many threads have too little.
     pub(crate) fn new(
-        catalogue: &'a Catalogue,
-        recipe: &'a Recipe,
+        orders: Orders<'a>,
         jobs: usize,
         memory_limit: Option<ByteSize>,
         interrupted: &'static AtomicBool,
     ) -> Result<Self, Failure> {
+        let Orders { dataset, recipe, .. } = orders;
         enough_for(jobs)?;
         let memory = MemoryPlan::new(memory_limit, jobs, recipe.removes_duplicates())?;
         let columns = Transformer::columns(recipe);
@@ -56,7 +64,7 @@ impl<'a> Job<'a> {
         let writer = WriterOptions {
             key_value_metadata: vec![
                 ("flowlake.formatVersion".to_owned(), FORMAT_VERSION.to_string()),
-                ("flowlake.dataset".to_owned(), catalogue.dataset.name.clone()),
+                ("flowlake.dataset".to_owned(), dataset.to_owned()),
                 ("flowlake.recipe".to_owned(), recipe.name.clone()),
                 ("flowlake.recipeDigest".to_owned(), recipe.digest.clone()),
             ],
@@ -70,7 +78,7 @@ impl<'a> Job<'a> {
                 .collect(),
             ..WriterOptions::default()
         };
-        Ok(Self { catalogue, recipe, columns, table, writer, jobs, memory, interrupted })
+        Ok(Self { orders, columns, table, writer, jobs, memory, interrupted })
     }
 
     /// Runs tasks on this machine. What comes of them is in their order; their files are with the outlet.
@@ -81,8 +89,8 @@ impl<'a> Job<'a> {
         progress: &Progress,
     ) -> Result<Vec<Fragment>, Failure> {
         let build = pool::Build {
-            catalogue: self.catalogue,
-            recipe: self.recipe,
+            limits: self.orders.limits,
+            recipe: self.orders.recipe,
             table: Arc::clone(&self.table),
             writer: self.writer.clone(),
             outlet,
@@ -97,7 +105,7 @@ impl<'a> Job<'a> {
     }
 
     /// What puts the fragments together.
-    pub(crate) fn merge(&self) -> Merge<'_> {
-        Merge::new(self.catalogue, self.recipe, &self.columns)
+    pub(crate) fn merge<'b>(&'b self, catalogue: &'b Catalogue) -> Merge<'b> {
+        Merge::new(catalogue, self.orders.recipe, &self.columns)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use flowlake_ingest::{Catalogue, Device, Discovery, Dump, IngestError, discover};
+use flowlake_ingest::{Catalogue, Device, Discovery, Dump, IngestError, MacAddress, discover};
 use flowlake_partition::manifest::{Selection, Warning};
 use flowlake_store::{ErrorKind, LakeStore, StoreError};
 
@@ -21,7 +21,23 @@ pub(crate) struct Plan {
 #[derive(Debug, Clone)]
 pub(crate) struct Task {
     pub(crate) dump: Dump,
-    pub(crate) device: Device,
+    pub(crate) device: TaskDevice,
+}
+
+/// What a task knows of its device.
+#[derive(Debug, Clone)]
+pub(crate) struct TaskDevice {
+    pub(crate) name: String,
+    pub(crate) class: String,
+    pub(crate) mac: MacAddress,
+    /// Record count its publisher states.
+    pub(crate) published_records: Option<u64>,
+}
+
+impl From<Device> for TaskDevice {
+    fn from(Device { name, class, mac, published_records, .. }: Device) -> Self {
+        Self { name, class, mac, published_records }
+    }
 }
 
 /// Plans a build of the dumps in `input`, of all devices or of those asked for by name and class.
@@ -59,7 +75,8 @@ pub(crate) fn plan(catalogue: &Catalogue, input: &LakeStore, selection: &Selecti
             }
             _ => Failure::from(error),
         })?;
-    let tasks: Vec<Task> = matched.into_iter().map(|(dump, device)| Task { dump, device }).collect();
+    let tasks: Vec<Task> =
+        matched.into_iter().map(|(dump, device)| Task { dump, device: device.into() }).collect();
 
     let mut warnings = Vec::new();
     // Whoever asks for single devices knows that there are others.

@@ -6,16 +6,18 @@
 
 use std::path::Path;
 
-use flowlake_ingest::{Catalogue, Dump, DumpFormat};
+use flowlake_ingest::{Catalogue, Dump, DumpFormat, Limits, MacAddress};
 use flowlake_partition::manifest::{ConfigurationFile, Selection, Tool, Warning};
 use flowlake_partition::publish::{PublishMode, Workspace};
 use flowlake_store::{Entry, EntryKind, LakeStore, Location, Version};
 use flowlake_transform::Recipe;
 use fs_err as fs;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::plan::{Plan, Task};
+use super::job::Orders;
+use super::plan::{Plan, Task, TaskDevice};
 use crate::commands::build::keep_starts;
 use crate::exit::{Exit, Failure};
 use crate::instant::Instant;
@@ -27,10 +29,11 @@ const PLAN_VERSION: u32 = 1;
 /// Digits of a plan's digest that name its workspace.
 const ID_DIGITS: usize = 16;
 
-/// The wire form.
+/// The wire form. Tasks hold what they need of the catalogue, which is the larger half of a large plan and is read by the commit
+/// alone.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct PlanFile {
+struct PlanFile<C> {
     plan_version: u32,
     tool: Tool,
     input: String,
@@ -39,7 +42,9 @@ struct PlanFile {
     strict: bool,
     #[serde(default, skip_serializing_if = "is_everything")]
     selection: Selection,
-    catalogue: ConfigurationFile,
+    dataset: String,
+    limits: Limits,
+    catalogue: C,
     recipe: ConfigurationFile,
     warnings: Vec<Warning>,
     tasks: Vec<PlannedTask>,
@@ -50,6 +55,10 @@ struct PlanFile {
 struct PlannedTask {
     dump: String,
     device: String,
+    device_class: String,
+    mac: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    published_records: Option<u64>,
     format: DumpFormat,
     bytes: u64,
     parts: Vec<PlannedPart>,
@@ -91,6 +100,8 @@ pub(crate) fn text(request: &Request<'_>, plan: &Plan) -> Result<Vec<u8>, Failur
         replace: request.mode == PublishMode::Replace,
         strict: request.strict,
         selection: request.selection.clone(),
+        dataset: request.catalogue.dataset.name.clone(),
+        limits: request.catalogue.limits.clone(),
         catalogue: ConfigurationFile::of(&request.catalogue.text),
         recipe: ConfigurationFile::of(&request.recipe.text),
         warnings: plan.warnings.clone(),
@@ -101,9 +112,11 @@ pub(crate) fn text(request: &Request<'_>, plan: &Plan) -> Result<Vec<u8>, Failur
     Ok(text)
 }
 
-/// A plan that was read, with all that it names.
+/// A plan that was read, with all that its tasks need.
 pub(crate) struct Read {
-    pub(crate) catalogue: Catalogue,
+    /// Name of the data set.
+    pub(crate) dataset: String,
+    pub(crate) limits: Limits,
     pub(crate) recipe: Recipe,
     pub(crate) selection: Selection,
     pub(crate) output: LakeStore,
@@ -115,65 +128,84 @@ pub(crate) struct Read {
     pub(crate) digest: String,
 }
 
-/// Reads a plan.
+/// Reads a plan, but for the catalogue.
 pub(crate) fn read(path: &Path) -> Result<Read, Failure> {
-    let refused = |error: anyhow::Error| {
-        Failure::new(Exit::Usage, error.context(format!("cannot read the plan {}", path.display())))
-    };
-    let text = fs::read(path).map_err(|error| refused(error.into()))?;
-    let file: PlanFile = serde_json::from_slice(&text).map_err(|error| refused(error.into()))?;
+    understood(path, parse::<IgnoredAny>(path)?).map(|(read, _)| read)
+}
+
+/// Reads a plan with the catalogue.
+pub(crate) fn read_with_catalogue(path: &Path) -> Result<(Read, Catalogue), Failure> {
+    let (read, catalogue) = understood(path, parse::<ConfigurationFile>(path)?)?;
+    let catalogue = Catalogue::parse(&held(&catalogue, path, "catalogue")?, &name(path, "catalogue"))?;
+    Ok((read, catalogue))
+}
+
+/// The file, with its digest.
+fn parse<C: DeserializeOwned>(path: &Path) -> Result<(PlanFile<C>, String), Failure> {
+    let text = fs::read(path).map_err(|error| refused(path, error.into()))?;
+    let file: PlanFile<C> = serde_json::from_slice(&text).map_err(|error| refused(path, error.into()))?;
     if file.plan_version != PLAN_VERSION || file.tool != this_tool() {
         let Tool { name, version } = &file.tool;
-        let message = format!("{} was made by {name} {version}", path.display());
+        let message =
+            format!("{} is of version {}, made by {name} {version}", path.display(), file.plan_version);
         // Another version may read a line otherwise, and one lake must not hold the work of two.
         return Err(Failure::message(Exit::Usage, message).hint(format!(
-            "this is {}: plan again, or run the tasks with that version",
+            "this is {}, for plans of version {PLAN_VERSION}: plan again, or run the tasks with the program that made it",
             env!("CARGO_PKG_VERSION")
         )));
     }
-    let name = |what: &str| format!("the {what} of {}", path.display());
-    let held = |file: &ConfigurationFile, what: &str| {
-        let text = file.text.clone().filter(|text| ConfigurationFile::of(text).sha256 == file.sha256);
-        text.ok_or_else(|| {
-            Failure::message(Exit::Usage, format!("{} was changed", name(what))).hint("plan again")
-        })
-    };
-    let catalogue = Catalogue::parse(&held(&file.catalogue, "catalogue")?, &name("catalogue"))?;
-    let mut recipe = Recipe::parse(&held(&file.recipe, "recipe")?, &name("recipe"))?;
+    Ok((file, Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect()))
+}
+
+fn understood<C>(path: &Path, (file, digest): (PlanFile<C>, String)) -> Result<(Read, C), Failure> {
+    let mut recipe = Recipe::parse(&held(&file.recipe, path, "recipe")?, &name(path, "recipe"))?;
     let instant = |time: &Option<String>| {
         let parsed = time.as_deref().map(str::parse::<Instant>).transpose();
-        parsed.map_err(|error| refused(anyhow::Error::msg(error)))
+        parsed.map_err(|error| refused(path, anyhow::Error::msg(error)))
     };
     let (from, to) = (instant(&file.selection.from)?, instant(&file.selection.to)?);
     keep_starts(&mut recipe, from, to);
     let place = |text: &str, exit| {
-        let location = Location::parse(text.as_ref()).map_err(|error| refused(error.into()))?;
+        let location = Location::parse(text.as_ref()).map_err(|error| refused(path, error.into()))?;
         open(&location, exit)
     };
     let (input, output) = (place(&file.input, Exit::Input)?, place(&file.output, Exit::Output)?);
-    let devices: std::collections::HashMap<&str, usize> =
-        catalogue.devices.iter().enumerate().map(|(i, device)| (device.name.as_str(), i)).collect();
-    let tasks = file.tasks.into_iter().map(|task| {
-        let Some(&device) = devices.get(task.device.as_str()) else {
-            let message = format!("no device `{}` is in {}", task.device, name("catalogue"));
-            return Err(Failure::message(Exit::Usage, message).hint("plan again"));
-        };
-        Ok(Task { dump: dump(task, &input), device: catalogue.devices[device].clone() })
-    });
-    let tasks = tasks.collect::<Result<_, Failure>>()?;
-    Ok(Read {
+    let tasks = file.tasks.into_iter().map(|task| to_do(task, path, &input));
+    let read = Read {
+        dataset: file.dataset,
+        limits: file.limits,
         recipe,
         selection: file.selection,
         output,
         mode: if file.replace { PublishMode::Replace } else { PublishMode::Fresh },
         strict: file.strict,
-        plan: Plan { tasks, warnings: file.warnings },
-        digest: Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect(),
-        catalogue,
+        plan: Plan { tasks: tasks.collect::<Result<_, _>>()?, warnings: file.warnings },
+        digest,
+    };
+    Ok((read, file.catalogue))
+}
+
+fn refused(path: &Path, error: anyhow::Error) -> Failure {
+    Failure::new(Exit::Usage, error.context(format!("cannot read the plan {}", path.display())))
+}
+
+fn name(path: &Path, what: &str) -> String {
+    format!("the {what} of {}", path.display())
+}
+
+/// The text of a file that a plan holds.
+fn held(file: &ConfigurationFile, path: &Path, what: &str) -> Result<String, Failure> {
+    let text = file.text.clone().filter(|text| ConfigurationFile::of(text).sha256 == file.sha256);
+    text.ok_or_else(|| {
+        Failure::message(Exit::Usage, format!("{} was changed", name(path, what))).hint("plan again")
     })
 }
 
 impl Read {
+    pub(crate) fn orders(&self) -> Orders<'_> {
+        Orders { dataset: &self.dataset, limits: &self.limits, recipe: &self.recipe }
+    }
+
     /// Where its tasks leave what they made.
     pub(crate) fn workspace(&self) -> Result<Workspace, Failure> {
         Ok(Workspace::of(&self.output, &self.digest[..ID_DIGITS])?)
@@ -203,19 +235,40 @@ fn planned(task: &Task) -> PlannedTask {
     PlannedTask {
         dump: task.dump.name.clone(),
         device: task.device.name.clone(),
+        device_class: task.device.class.clone(),
+        mac: task.device.mac.to_string(),
+        published_records: task.device.published_records,
         format: task.dump.format,
         bytes: task.dump.bytes(),
         parts: task.dump.parts.iter().map(part).collect(),
     }
 }
 
-fn dump(task: PlannedTask, input: &LakeStore) -> Dump {
+fn to_do(task: PlannedTask, path: &Path, input: &LakeStore) -> Result<Task, Failure> {
+    let Some(mac) = MacAddress::parse(&task.mac) else {
+        let message = format!("dump {}: {:?} is no MAC address", task.dump, task.mac);
+        return Err(refused(path, anyhow::Error::msg(message)));
+    };
+    // Dumps lie in the input itself, and no name leads elsewhere.
+    if let Some(part) =
+        task.parts.iter().find(|part| part.name.contains('/') || [".", ".."].contains(&&*part.name))
+    {
+        let message = format!("dump {}: {:?} is no name of a file", task.dump, part.name);
+        return Err(refused(path, anyhow::Error::msg(message)));
+    }
     let part =
         |PlannedPart { name, bytes, version }| Entry { path: name, kind: EntryKind::File, bytes, version };
-    Dump {
+    let device = TaskDevice {
+        name: task.device,
+        class: task.device_class,
+        mac,
+        published_records: task.published_records,
+    };
+    let dump = Dump {
         name: task.dump,
         input: input.clone(),
         format: task.format,
         parts: task.parts.into_iter().map(part).collect(),
-    }
+    };
+    Ok(Task { dump, device })
 }

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use flowlake_ingest::{Catalogue, DumpReader};
+use flowlake_ingest::{DumpReader, Limits};
 use flowlake_partition::publish::Outlet;
 use flowlake_partition::table::TableSchema;
 use flowlake_partition::writer::WriterOptions;
@@ -24,7 +24,7 @@ use crate::progress::Progress;
 
 /// Everything the tasks of a build have in common.
 pub(crate) struct Build<'a> {
-    pub(crate) catalogue: &'a Catalogue,
+    pub(crate) limits: &'a Limits,
     pub(crate) recipe: &'a Recipe,
     pub(crate) table: Arc<TableSchema>,
     pub(crate) writer: WriterOptions,
@@ -66,10 +66,8 @@ enum Next {
 
 /// Runs all tasks; their fragments are in the order of the tasks.
 pub(crate) fn run(build: &Build<'_>, tasks: &[Task]) -> Result<Vec<Fragment>, Failure> {
-    let stages = tasks
-        .iter()
-        .map(|task| Stages::new(task, build.recipe, &build.catalogue.limits, &build.table))
-        .collect();
+    let stages =
+        tasks.iter().map(|task| Stages::new(task, build.recipe, build.limits, &build.table)).collect();
     // The largest dump first: it takes longest. `waiting` is taken from its end.
     let mut waiting: Vec<usize> = (0..tasks.len()).collect();
     waiting.sort_by_key(|&i| (tasks[i].dump.bytes(), std::cmp::Reverse(i)));
@@ -168,11 +166,11 @@ impl Pool<'_> {
     fn open(&self, i: usize) -> Result<(), Failure> {
         let task = &self.tasks[i];
         let build = self.build;
-        let reader = DumpReader::open(&task.dump, &build.catalogue.limits)?.interrupted_by(build.interrupted);
+        let reader = DumpReader::open(&task.dump, build.limits)?.interrupted_by(build.interrupted);
         let sink = TaskSink::new(
             task,
             build.recipe,
-            &build.catalogue.limits,
+            build.limits,
             build.outlet.root(),
             &build.table,
             &build.writer,

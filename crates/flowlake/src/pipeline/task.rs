@@ -20,7 +20,7 @@ use flowlake_partition::split::split_by_month;
 use flowlake_partition::table::TableSchema;
 use flowlake_partition::writer::{DatasetWriter, WriterOptions};
 use flowlake_partition::{EncodedRowGroup, RowGroup};
-use flowlake_transform::{ColumnEvidence, FlowBatch, Recipe, Screened, SeenFlows, Transformer};
+use flowlake_transform::{ColumnEvidence, FlowBatch, Labels, Recipe, Screened, SeenFlows, Transformer};
 use polars::prelude::DataFrame;
 
 use super::fragment::Fragment;
@@ -72,7 +72,9 @@ impl Undecided {
 
 impl Stages {
     pub(crate) fn new(task: &Task, recipe: &Recipe, limits: &Limits, table: &TableSchema) -> Self {
-        let transformer = Transformer::new(recipe, &task.device, &task.dump.name);
+        let labels =
+            Labels { device: &task.device.name, device_class: &task.device.class, dump: &task.dump.name };
+        let transformer = Transformer::new(recipe, labels);
         Self {
             decoder: Decoder::new(&task.dump.name, limits)
                 .for_device(task.device.mac, transformer.left_out()),
@@ -336,7 +338,7 @@ fn source(
             .map(|(name, rows)| UnknownField { name: name.to_owned(), rows })
             .collect(),
         // Times of one form sort as text.
-        first_flow_start: files.iter().map(|file| file.min_flow_start.clone()).min(),
-        last_flow_start: files.iter().map(|file| file.max_flow_start.clone()).max(),
+        first_flow_start: files.iter().map(|file| file.min_flow_start.to_string()).min(),
+        last_flow_start: files.iter().map(|file| file.max_flow_start.to_string()).max(),
     }
 }

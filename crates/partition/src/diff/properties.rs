@@ -86,15 +86,15 @@ fn files() -> impl Strategy<Value = Vec<DataFile>> {
             let digest = if digest { format!("-{encoding}") } else { String::new() };
             DataFile {
                 path: format!("data/{month}/{device}-{number:05}{digest}.parquet"),
-                month: month.to_string(),
-                device_class: "c".to_owned(),
-                device_name: device.to_string(),
+                month: month.to_string().into(),
+                device_class: "c".into(),
+                device_name: device.to_string().into(),
                 rows,
                 bytes: rows + u64::from(encoding),
                 sha256,
                 content_digest: content,
-                min_flow_start: String::new(),
-                max_flow_start: String::new(),
+                min_flow_start: "".into(),
+                max_flow_start: "".into(),
                 row_groups: u64::from(rows > 1),
             }
         });

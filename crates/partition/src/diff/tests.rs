@@ -13,15 +13,15 @@ use crate::testing;
 fn file(path: &str, sha256: &str, content: &str, rows: u64) -> DataFile {
     DataFile {
         path: format!("data/month=2019-07/deviceClass=smartSpeaker/{path}.parquet"),
-        month: "2019-07".to_owned(),
-        device_class: "smartSpeaker".to_owned(),
-        device_name: "echo".to_owned(),
+        month: "2019-07".into(),
+        device_class: "smartSpeaker".into(),
+        device_name: "echo".into(),
         rows,
         bytes: 10 * rows,
         sha256: sha256.to_owned(),
         content_digest: content.to_owned(),
-        min_flow_start: "2019-07-01T00:00:00.000Z".to_owned(),
-        max_flow_start: "2019-07-02T00:00:00.000Z".to_owned(),
+        min_flow_start: "2019-07-01T00:00:00.000Z".into(),
+        max_flow_start: "2019-07-02T00:00:00.000Z".into(),
         row_groups: 1,
     }
 }
@@ -45,7 +45,7 @@ fn lake(files: Vec<DataFile>) -> Manifest {
             contradicted: false,
         },
     }];
-    manifest.warnings = vec![warning("linesRejected", "echo", "dump echo: 2 lines rejected")];
+    manifest.warnings = vec![warning("linesRejected", "echo", "dump echo: 2 lines rejected")].into();
     manifest
 }
 
@@ -506,7 +506,7 @@ fn files_that_end_elsewhere_are_told_together() {
 fn a_file_that_is_now_of_another_class_is_the_same_bytes_and_still_a_difference() {
     let a = vec![file("echo-00000-s0", "s0", "c0", 8)];
     let mut b = a.clone();
-    "hub".clone_into(&mut b[0].device_class);
+    b[0].device_class = "hub".into();
     b[0].path = b[0].path.replace("smartSpeaker", "hub");
     let diff = diff(&lake(a), &lake(b));
     assert_eq!((diff.files.same_bytes.len(), diff.verdict), (1, Verdict::Different));
@@ -527,7 +527,7 @@ fn the_same_bytes_with_another_entry_are_a_difference() {
 #[test]
 fn equal_files_of_several_devices_are_paired_within_their_device() {
     let of = |device: &str, path: &str, sha256: &str| DataFile {
-        device_name: device.to_owned(),
+        device_name: device.into(),
         ..file(path, sha256, "c", 8)
     };
     let a = vec![of("echo", "echo-00000", "s"), of("lamp", "lamp-00000", "s")];
@@ -538,7 +538,7 @@ fn equal_files_of_several_devices_are_paired_within_their_device() {
 
 #[test]
 fn rows_are_compared_by_month_class_and_device() {
-    let month = |month: &str, rows| DataFile { month: month.to_owned(), ..file(month, month, month, rows) };
+    let month = |month: &str, rows| DataFile { month: month.into(), ..file(month, month, month, rows) };
     let a = vec![month("2019-06", 3), month("2019-07", 5), month("2019-08", 7)];
     let b = vec![month("2019-07", 6), month("2019-08", 7), month("2019-09", 4)];
     let diff = diff(&lake(a), &lake(b));

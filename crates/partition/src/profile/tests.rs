@@ -130,15 +130,15 @@ fn what_lies_under_a_null_does_not_count() {
 fn partition_columns_are_profiled_by_the_files() {
     let file = |month: &str, device_class: &str, rows: u64| DataFile {
         path: String::new(),
-        month: month.to_owned(),
-        device_class: device_class.to_owned(),
-        device_name: String::new(),
+        month: month.into(),
+        device_class: device_class.into(),
+        device_name: "".into(),
         rows,
         bytes: 0,
         sha256: String::new(),
         content_digest: String::new(),
-        min_flow_start: String::new(),
-        max_flow_start: String::new(),
+        min_flow_start: "".into(),
+        max_flow_start: "".into(),
         row_groups: 1,
     };
     let files = [file("2019-06", "tv", 3), file("2019-07", "lighting", 1), file("2019-07", "tv", 4)];

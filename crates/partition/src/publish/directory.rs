@@ -8,9 +8,9 @@
 //! tells the leavings of a dead process from the work of a live one: ids are used again, and those of a container mean
 //! nothing outside it.
 
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
+use std::ops::Bound;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -20,9 +20,9 @@ use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
 use super::target_lock::TargetLock;
-use super::{PublishError, PublishMode, Target, check_mode, io_error, manifest_text};
+use super::{PublishError, PublishMode, Target, check_mode, io_error, write_manifest};
 use crate::layout::{DATA_DIRECTORY, REJECTED_DIRECTORY};
-use crate::manifest::{MANIFEST_FILE, Manifest};
+use crate::manifest::{Listing, MANIFEST_FILE, Manifest, Written};
 use crate::read::read_manifest;
 
 /// A lake in the making, beside its target. Dropped without [`Staging::publish`], it leaves nothing behind.
@@ -41,6 +41,15 @@ pub struct Staging {
     published: bool,
     /// Whether others made it, and may go on with it if it is not published.
     is_adopted: bool,
+}
+
+/// What is to be done about files that others left and no manifest lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tidy {
+    /// There are none.
+    Not,
+    /// They are looked for and removed.
+    Unlisted,
 }
 
 impl Staging {
@@ -76,39 +85,38 @@ impl Staging {
         })
     }
 
-    /// Publishes what others have made in `root`, a directory beside the target that is this lake and nothing else: what the
-    /// manifest does not list is removed first. Whatever goes wrong before the last step, what was made stays there.
+    /// Takes over what others have made in `root`, a directory beside the target that is this lake and nothing else once it is
+    /// tidied. Whatever goes wrong before the last step, what was made stays there. The lock of the target is the caller's.
     ///
     /// # Errors
-    /// As for [`Staging::create`] and [`Staging::publish`].
+    /// As for [`Staging::create`].
     pub(super) fn adopt(
         target: &Path,
         mode: PublishMode,
         root: &Path,
+        tidy: Tidy,
         manifest: &Manifest,
-    ) -> Result<Vec<PublishError>, PublishError> {
+    ) -> Result<Self, PublishError> {
         let target = resolve(target)?;
-        check_target(&target, mode)?;
-        let target_lock = TargetLock::take(&target)?;
         restore_previous(&target)?;
         check_target(&target, mode)?;
         let lock = lock(root).map_err(io_error("lock", root))?;
         let Some(lock) = lock else {
             return Err(PublishError::Busy { target: Location::Directory(target), holder: None });
         };
-        remove_unlisted(root, "", &manifest.listed())?;
-        let root = root.to_owned();
-        let staging = Self {
+        if tidy == Tidy::Unlisted {
+            remove_unlisted(root, "", &manifest.listed_with([]))?;
+        }
+        Ok(Self {
             target,
             mode,
-            root,
+            root: root.to_owned(),
             _lock: lock,
-            target_lock,
+            target_lock: None,
             created_parents: Vec::new(),
             published: false,
             is_adopted: true,
-        };
-        staging.publish(manifest)
+        })
     }
 
     /// The root of the lake while it is built.
@@ -138,10 +146,16 @@ impl Staging {
     /// before the last step, the target is what it was and the staging directory is gone. Only the word of the file
     /// system that the new name itself is durable can be missing with the new lake in place.
     pub fn publish(self, manifest: &Manifest) -> Result<Vec<PublishError>, PublishError> {
-        let manifest_path = self.root.join(MANIFEST_FILE);
-        let text = manifest_text(manifest).map_err(io_error("write", &manifest_path))?;
-        fs::write(&manifest_path, text).map_err(io_error("write", &manifest_path))?;
+        self.write(manifest)?;
         self.publish_files()
+    }
+
+    /// Writes the manifest alone.
+    pub(super) fn write(&self, manifest: &Manifest) -> Result<Written, PublishError> {
+        let written = write_manifest(manifest, &self.root)?;
+        let path = self.root.join(MANIFEST_FILE);
+        fs::write(&path, &written.text).map_err(io_error("write", &path))?;
+        Ok(written)
     }
 
     /// Makes everything durable and puts it in its place in one step, as it is: for files that are no lake, such as an
@@ -282,20 +296,20 @@ fn looks_like_ours(manifest: &Path) -> bool {
 
 /// Whether everything below a directory of a lake is what its manifest lists: replacing a lake must not cost anybody a file. An empty directory among data costs nobody
 /// anything.
-fn only_listed(directory: &Path, prefix: &str, listed: &BTreeMap<String, Option<u64>>) -> io::Result<bool> {
+fn only_listed(directory: &Path, prefix: &str, listed: &Listing<'_>) -> io::Result<bool> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
         let known = if entry.file_type()?.is_dir() {
             let below = format!("{path}/");
-            let holds_listed =
-                || listed.range(below.clone()..).next().is_some_and(|(path, _)| path.starts_with(&below));
+            let next = || listed.range::<str, _>((Bound::Included(below.as_str()), Bound::Unbounded)).next();
+            let holds_listed = || next().is_some_and(|(path, _)| path.starts_with(&below));
             (!prefix.is_empty()
                 || [DATA_DIRECTORY, REJECTED_DIRECTORY].contains(&path.as_str())
                 || holds_listed())
                 && only_listed(&entry.path(), &below, listed)?
         } else {
-            listed.contains_key(&path)
+            listed.contains_key(path.as_str())
         };
         if !known {
             return Ok(false);
@@ -305,17 +319,13 @@ fn only_listed(directory: &Path, prefix: &str, listed: &BTreeMap<String, Option<
 }
 
 /// Removes files that no manifest lists, such as those of a task that ran with another version of a dump.
-fn remove_unlisted(
-    directory: &Path,
-    prefix: &str,
-    listed: &BTreeMap<String, Option<u64>>,
-) -> Result<(), PublishError> {
+fn remove_unlisted(directory: &Path, prefix: &str, listed: &Listing<'_>) -> Result<(), PublishError> {
     for entry in fs::read_dir(directory).map_err(io_error("list", directory))? {
         let entry = entry.map_err(io_error("list", directory))?;
         let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
         if entry.file_type().map_err(io_error("look at", &entry.path()))?.is_dir() {
             remove_unlisted(&entry.path(), &format!("{path}/"), listed)?;
-        } else if !listed.contains_key(&path) {
+        } else if !listed.contains_key(path.as_str()) {
             fs::remove_file(entry.path()).map_err(io_error("remove", &entry.path()))?;
         }
     }
@@ -334,7 +344,7 @@ pub(super) fn beside(target: &Path, suffix: &str) -> Result<PathBuf, PublishErro
 }
 
 /// The target as an absolute path; what symbolic links point to rather than the links, and where `..` leads.
-fn resolve(target: &Path) -> Result<PathBuf, PublishError> {
+pub(super) fn resolve(target: &Path) -> Result<PathBuf, PublishError> {
     let absolute = std::path::absolute(target).map_err(io_error("find", target))?;
     // What is not there yet cannot be a link; above it, links have to be followed.
     for above in absolute.ancestors() {

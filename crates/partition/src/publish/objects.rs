@@ -17,17 +17,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use flowlake_store::{
-    Cancelled, Entry, Location, ObjectStore, Stat, StoreError, Upload, Uploads, unique_name,
+    Cancelled, Entry, LakeStore, Location, ObjectStore, Stat, StoreError, Upload, Uploads, unique_name,
 };
 
 use self::claim::{COMMIT_TIME, Claim, WRITE_TIME};
 use self::commit::{Commit, Outcome};
 use self::documents::{Documents, are_leftovers, is_document};
 use super::scratch::Scratch;
-use super::{PublishError, PublishMode, Target, check_mode, manifest_text};
+use super::{PublishError, PublishMode, Target, check_mode, write_manifest};
 use crate::layout::{DATA_DIRECTORY, DataPath, NameDigest, REJECTED_DIRECTORY};
-use crate::manifest::{MANIFEST_FILE, Manifest};
-use crate::read::parse_manifest;
+use crate::manifest::{LISTS_DIRECTORY, Listing, MANIFEST_FILE, Manifest, Written, is_list};
+use crate::read::{ReadError, understand_manifest};
 
 /// Objects of the moment: probes and claims.
 pub(crate) const TRANSIENT: &str = ".flowlake-";
@@ -140,14 +140,13 @@ impl ObjectStaging {
     /// the target is what it was, but for objects that no manifest lists. [`PublishError::Unclear`] when the store does not
     /// even tell whether the manifest was written.
     pub fn publish(mut self, manifest: &Manifest) -> Result<Published, PublishError> {
-        let text = manifest_text(manifest).map_err(|error| PublishError::Io {
-            action: "write",
-            path: self.spool.root().join(MANIFEST_FILE),
-            source: error,
-        })?;
+        let Written { text, lists } = write_manifest(manifest, self.spool.root())?;
+        for list in &lists {
+            self.add(&list.path, list.bytes, &list.sha256)?;
+        }
         self.uploads.wait()?;
-        let listed = manifest.listed();
-        self.check_presence(manifest)?;
+        let listed = manifest.listed_with(&lists);
+        self.check_presence(&listed)?;
 
         // Uploads of builds that died, and of builds that will not get any further once this one has committed. Whoever may
         // not list them has a lifecycle rule.
@@ -262,7 +261,17 @@ impl ObjectStaging {
         match store.read(MANIFEST_FILE) {
             Err(error) => left.push(error),
             Ok(current) => {
-                let manifest = current.and_then(|(bytes, _)| parse_manifest(&bytes, MANIFEST_FILE).ok());
+                let lake = LakeStore::Objects(store.clone());
+                let manifest = match current.map(|(bytes, _)| understand_manifest(&bytes, &lake)).transpose()
+                {
+                    Ok(manifest) => manifest,
+                    // It may list them.
+                    Err(ReadError::Store(error)) => {
+                        left.push(error);
+                        return left;
+                    }
+                    Err(_) => None,
+                };
                 let listed = manifest.as_ref().map(Manifest::listed).unwrap_or_default();
                 let ours: Vec<String> =
                     uploaded.into_iter().filter(|path| !listed.contains_key(path.as_str())).collect();
@@ -279,16 +288,16 @@ impl ObjectStaging {
     }
 
     /// A build that failed, or was replaced, may have deleted what we did not upload again.
-    fn check_presence(&self, manifest: &Manifest) -> Result<(), PublishError> {
+    fn check_presence(&self, listed: &Listing<'_>) -> Result<(), PublishError> {
         let mut present = BTreeMap::new();
-        for directory in [DATA_DIRECTORY, REJECTED_DIRECTORY] {
+        for directory in [DATA_DIRECTORY, REJECTED_DIRECTORY, LISTS_DIRECTORY] {
             let objects = self.store.walk(directory)?;
             present.extend(objects.into_iter().map(|object| (object.path, object.bytes)));
         }
         // Documents are written later, by this build.
-        for (path, bytes) in manifest.listed().into_iter().filter(|(path, _)| !is_document(path)) {
-            if bytes.is_some() && present.get(&path) != bytes.as_ref() {
-                return Err(PublishError::Vanished { url: self.store.url().join(&path).to_string() });
+        for (path, bytes) in listed.iter().filter(|(path, _)| !is_document(path)) {
+            if bytes.is_some() && present.get(path.as_ref()) != bytes.as_ref() {
+                return Err(PublishError::Vanished { url: self.store.url().join(path).to_string() });
             }
         }
         Ok(())
@@ -309,11 +318,12 @@ impl Before {
         let manifest = store.read(MANIFEST_FILE)?;
         let parsed = match &manifest {
             None => None,
-            Some((bytes, _)) => match parse_manifest(bytes, MANIFEST_FILE) {
+            Some((bytes, _)) => match understand_manifest(bytes, &LakeStore::Objects(store.clone())) {
                 Ok(manifest) => {
                     check_mode(&manifest, mode, target)?;
                     Some(manifest)
                 }
+                Err(ReadError::Store(error)) => return Err(error.into()),
                 Err(_) if mode == PublishMode::Fresh => {
                     return Err(PublishError::TargetHoldsLake { target: target() });
                 }
@@ -324,7 +334,9 @@ impl Before {
         let listed = parsed.as_ref().map(Manifest::listed).unwrap_or_default();
         let unknown: Vec<&str> = objects
             .keys()
-            .filter(|path| *path != MANIFEST_FILE && !listed.contains_key(*path) && !is_leftover(path))
+            .filter(|path| {
+                *path != MANIFEST_FILE && !listed.contains_key(path.as_str()) && !is_leftover(path)
+            })
             .map(String::as_str)
             .collect();
         if !unknown.is_empty() && !are_leftovers(store, &unknown)? {
@@ -347,6 +359,7 @@ pub(super) fn look(store: &ObjectStore, mode: PublishMode) -> Result<Target, Pub
 /// Whether an object is what a build writes that ends before its time.
 fn is_leftover(path: &str) -> bool {
     path.starts_with(TRANSIENT)
+        || is_list(path)
         || path.parse::<DataPath>().is_ok_and(|path| path.digest().is_some())
         || path
             .strip_prefix(REJECTED_DIRECTORY)

@@ -8,18 +8,22 @@
 //! On disk the lake to be lies beside the target, and takes its name in one step. In a store data files are at their final
 //! keys already, since no manifest lists them; the manifest makes them a lake.
 
-use std::collections::HashMap;
+mod commit;
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use flowlake_store::{Condition, EntryKind, ErrorKind, LakeStore, ObjectStore, Upload, Uploads, unique_name};
 use fs_err as fs;
 
-use super::directory::{Staging, beside};
-use super::objects::ObjectStaging;
+use super::directory::beside;
 use super::scratch::Scratch;
-use super::{Outlet, PublishError, PublishMode, io_error, of_store};
-use crate::manifest::{MANIFEST_FILE, Manifest};
+use super::{Outlet, PublishError, io_error};
+use crate::manifest::MANIFEST_FILE;
+
+pub use self::commit::Commit;
 
 /// Name of a directory of files of an attempt.
 const SPOOL: &str = "flowlake-task";
@@ -42,6 +46,25 @@ pub struct Workspace {
 enum Place {
     Directory(PathBuf),
     Objects(ObjectStore, String),
+}
+
+/// Files that are there. A million of them take some megabytes: of each there is a digest of path and size.
+#[derive(Debug, Default)]
+pub struct Present {
+    files: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl Present {
+    /// Whether a file is there, in this size.
+    #[must_use]
+    pub fn holds(&self, path: &str, bytes: u64) -> bool {
+        self.files.contains(&self.digest(path, bytes))
+    }
+
+    fn digest(&self, path: &str, bytes: u64) -> u64 {
+        self.hasher.hash_one((path, bytes))
+    }
 }
 
 /// A task at work.
@@ -151,11 +174,11 @@ impl Workspace {
         Ok(done)
     }
 
-    /// Sizes of the files that are where they belong, by their paths below the root of the lake.
+    /// Which files are where they belong.
     ///
     /// # Errors
     /// When the place cannot be listed.
-    pub fn files(&self) -> Result<HashMap<String, u64>, PublishError> {
+    pub fn present(&self) -> Result<Present, PublishError> {
         let lake = match &self.place {
             Place::Directory(root) => LakeStore::Directory(root.join(LAKE)),
             Place::Objects(store, _) => LakeStore::Objects(store.clone()),
@@ -165,8 +188,21 @@ impl Workspace {
             Err(error) if error.kind == ErrorKind::NotFound => Vec::new(),
             entries => entries?,
         };
-        let files = entries.into_iter().filter(|entry| entry.kind == EntryKind::File);
-        Ok(files.map(|entry| (entry.path, entry.bytes)).collect())
+        let mut present = Present::default();
+        for file in entries.iter().filter(|entry| entry.kind == EntryKind::File) {
+            let digest = present.digest(&file.path, file.bytes);
+            present.files.insert(digest);
+        }
+        Ok(present)
+    }
+
+    /// How many fragments are best asked for at a time: of a store most of the time is waiting, of a disk less.
+    #[must_use]
+    pub fn readers(&self) -> usize {
+        match self.place {
+            Place::Directory(_) => 16,
+            Place::Objects(..) => 64,
+        }
     }
 
     /// Takes back that a task is done.
@@ -177,7 +213,12 @@ impl Workspace {
         match &self.place {
             Place::Directory(root) => {
                 let path = root.join(fragment_path(task));
-                fs::remove_file(&path).map_err(io_error("remove", &path))
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        Err(io_error("remove", &path)(error))
+                    }
+                    _ => Ok(()),
+                }
             }
             Place::Objects(store, prefix) => {
                 Ok(store.delete(&[format!("{prefix}/{}", fragment_path(task))])?)
@@ -185,47 +226,21 @@ impl Workspace {
         }
     }
 
-    /// Makes the files that the tasks made a lake, all at once, and takes the workspace away. What could not be tidied up
-    /// afterwards is in the answer.
+    /// Takes back that a task is done, and those of its files that no lake lists, where these do not lie in the workspace.
     ///
     /// # Errors
-    /// As for [`Staging::publish`] and [`ObjectStaging::publish`]. The workspace stays then.
-    pub fn commit(&self, mode: PublishMode, manifest: &Manifest) -> Result<Vec<PublishError>, PublishError> {
-        match (&self.place, &self.target) {
-            (Place::Directory(root), LakeStore::Directory(target)) => {
-                let mut left = Staging::adopt(target, mode, &root.join(LAKE), manifest)?;
-                if let Err(error) = fs::remove_dir_all(root) {
-                    left.push(io_error("remove", root)(error));
-                }
-                Ok(left)
-            }
-            // What no manifest lists goes with the lake before, and so does the workspace.
-            (Place::Objects(store, _), _) => {
-                Ok(of_store(ObjectStaging::create(store, mode)?.publish(manifest)?.left))
-            }
-            (Place::Directory(_), LakeStore::Objects(_)) => {
-                unreachable!("a workspace is where its target is")
-            }
+    /// When something cannot be removed, or it is not known what the lake lists.
+    pub fn take_back(&self, task: usize, files: &[String]) -> Result<(), PublishError> {
+        if let Place::Objects(store, _) = &self.place {
+            store.delete(&commit::unlisted(store, files)?)?;
         }
+        self.forget(task)
     }
 
-    /// Takes the workspace and all that is in it away, whatever its tasks made.
-    ///
-    /// # Errors
-    /// When something stays.
-    pub fn remove(&self) -> Result<(), PublishError> {
-        match &self.place {
-            Place::Directory(root) => match fs::remove_dir_all(root) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    Err(io_error("remove", root)(error))
-                }
-                _ => Ok(()),
-            },
-            Place::Objects(store, prefix) => {
-                let paths: Vec<String> = store.walk(prefix)?.into_iter().map(|entry| entry.path).collect();
-                Ok(store.delete(&paths)?)
-            }
-        }
+    /// Whether the files that tasks made go with it. Otherwise they are where the lake is to be.
+    #[must_use]
+    pub fn holds_files(&self) -> bool {
+        matches!(self.place, Place::Directory(_))
     }
 
     /// Says that a task is done: from here on it is, and everything before has to be where it belongs.

@@ -58,7 +58,7 @@ fn what_was_not_changed_has_the_bytes_it_had() {
     assert!(files.iter().any(|file| file.path.contains("echo-00001-")), "{files:?}");
     let manifest = testing::manifest(files);
     let (files, profile) = rewrite(&lake, &copy, &manifest);
-    assert_eq!(files, manifest.files);
+    assert_eq!(files, *manifest.files);
     assert_same_bytes(&lake, &copy, &files);
     assert_eq!(profile.summaries()[0].nulls, 0);
 }
@@ -83,7 +83,7 @@ fn without_a_flow_start_its_range_is_taken_over() {
     let mut manifest = testing::manifest(writer.finish().expect("it is closed"));
     manifest.schema.columns.remove(0);
     let (files, _) = rewrite(&lake, &copy, &manifest);
-    assert_eq!(files, manifest.files);
+    assert_eq!(files, *manifest.files);
     assert_same_bytes(&lake, &copy, &files);
 }
 

@@ -276,7 +276,7 @@ impl Found {
             if *expected != found {
                 differs(report, entry, DifferenceKind::FlowStart, what, expected.as_str(), &found);
             }
-            if !found.starts_with(&entry.month) {
+            if !found.starts_with(entry.month.as_str()) {
                 differs(
                     report,
                     entry,

@@ -32,7 +32,7 @@ pub(super) fn check(
             return report.add(SUMS_FILE, DifferenceKind::Unreadable, format!("{error}: {}", error.source));
         }
     };
-    let expected = sha256sums(manifest, manifest_sha256);
+    let expected = sha256sums(manifest, manifest.lists(), manifest_sha256);
     if read == expected.as_bytes() {
         return;
     }

@@ -5,17 +5,15 @@
 //! writes the object anew writes it without the digest, or with another one. A lake that other tools copied to its place
 //! has no digests at all; then there is nothing to compare, and the report says how many were.
 
-use std::collections::BTreeMap;
+use flowlake_store::{EntryKind, ObjectStore};
 
-use flowlake_store::{Entry, EntryKind, ObjectStore};
-
-use super::{DifferenceKind, VerifyError, VerifyReport};
+use super::{DifferenceKind, Found, VerifyError, VerifyReport};
 use crate::manifest::Manifest;
 
 pub(super) fn check(
     store: &ObjectStore,
     manifest: &Manifest,
-    entries: &BTreeMap<String, Entry>,
+    entries: &Found,
     report: &mut VerifyReport,
 ) -> Result<(), VerifyError> {
     let data = manifest.files.iter().map(|file| (file.path.as_str(), file.sha256.as_str()));
@@ -23,7 +21,7 @@ pub(super) fn check(
     let listed = data.chain(rejected.map(|file| (file.path.as_str(), file.sha256.as_str())));
     // What is missing is reported with the file.
     let there: Vec<(&str, &str)> = listed
-        .filter(|(path, _)| entries.get(*path).is_some_and(|entry| entry.kind == EntryKind::File))
+        .filter(|(path, _)| entries.get(path).is_some_and(|entry| entry.kind == EntryKind::File))
         .collect();
     let paths: Vec<&str> = there.iter().map(|(path, _)| *path).collect();
     let stats = store.stat_all(&paths)?;

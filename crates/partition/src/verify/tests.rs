@@ -52,7 +52,7 @@ impl Lake {
 
     /// Path of the rejected lines.
     fn rejected(&self) -> String {
-        self.manifest.rejected_path(&self.manifest.sources[0]).expect("there are some")
+        self.manifest.rejected_path(&self.manifest.sources[0]).expect("there are some").into_owned()
     }
 
     fn file(&mut self, path: &str) -> &mut DataFile {
@@ -277,10 +277,10 @@ fn an_entry_that_misdescribes_its_file_is_found() {
     let changes: [(Change, DifferenceKind); 8] = [
         (|f| f.row_groups += 1, DifferenceKind::RowGroups),
         (|f| f.content_digest = "0".repeat(64), DifferenceKind::ContentDigest),
-        (|f| f.min_flow_start = "2019-06-25T00:00:00.000Z".to_owned(), DifferenceKind::FlowStart),
-        (|f| f.max_flow_start = "2019-06-25T00:00:00.000Z".to_owned(), DifferenceKind::FlowStart),
-        (|f| f.month = "2019-07".to_owned(), DifferenceKind::Partition),
-        (|f| f.device_class = "hub".to_owned(), DifferenceKind::Partition),
+        (|f| f.min_flow_start = "2019-06-25T00:00:00.000Z".into(), DifferenceKind::FlowStart),
+        (|f| f.max_flow_start = "2019-06-25T00:00:00.000Z".into(), DifferenceKind::FlowStart),
+        (|f| f.month = "2019-07".into(), DifferenceKind::Partition),
+        (|f| f.device_class = "hub".into(), DifferenceKind::Partition),
         (|f| f.rows += 1, DifferenceKind::Rows),
         (|f| f.path = "../../etc/passwd".to_owned(), DifferenceKind::BadPath),
     ];

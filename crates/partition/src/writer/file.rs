@@ -101,15 +101,15 @@ impl OpenFile {
         let key = location.key();
         Ok(DataFile {
             path: location.to_string(),
-            month: key.month().to_string(),
-            device_class: key.device_class().to_owned(),
-            device_name: location.device_name().to_owned(),
+            month: key.month().to_string().into(),
+            device_class: key.device_class().into(),
+            device_name: location.device_name().into(),
             rows: self.rows,
             bytes: hashed.bytes,
             sha256: hashed.sha256,
             content_digest: self.content.finish(),
-            min_flow_start: timestamp_text(self.min_flow_start),
-            max_flow_start: timestamp_text(self.max_flow_start),
+            min_flow_start: timestamp_text(self.min_flow_start).into(),
+            max_flow_start: timestamp_text(self.max_flow_start).into(),
             row_groups: self.row_groups,
         })
     }

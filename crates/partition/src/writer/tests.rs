@@ -151,7 +151,10 @@ fn entries_say_what_is_in_the_files() {
         assert_eq!(reader.metadata().num_row_groups() as u64, file.row_groups);
         assert_eq!(reader.metadata().file_metadata().num_rows() as u64, file.rows);
         assert!(file.min_flow_start <= file.max_flow_start);
-        assert!(file.min_flow_start.starts_with(&file.month) && file.max_flow_start.starts_with(&file.month));
+        assert!(
+            file.min_flow_start.starts_with(file.month.as_str())
+                && file.max_flow_start.starts_with(file.month.as_str())
+        );
     }
     assert_eq!(files[0].row_groups, 2);
     assert_eq!(files.iter().map(|f| f.rows).sum::<u64>(), 100_000);

@@ -199,7 +199,7 @@ fn release(
         privacy: Some(privacy),
         documents: vec![],
     });
-    let sums = sha256sums(&manifest, &manifest.sha256().expect("JSON"));
+    let sums = sha256sums(&manifest, [], &manifest.written().expect("JSON").sha256());
     publication.add_document(SUMS_FILE, sums.into_bytes()).expect("it is written");
     let left = publication.publish(&manifest).expect("it is published");
     assert!(left.is_empty());

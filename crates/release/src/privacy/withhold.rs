@@ -33,7 +33,7 @@ pub(super) fn manifest_of(
         content_digest: Some(Totals::content_digest_of(&files)),
         ..manifest.totals
     };
-    manifest.files = files;
+    manifest.files = files.into();
     withhold(&mut manifest, plan);
     manifest
 }

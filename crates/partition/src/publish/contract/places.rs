@@ -229,7 +229,7 @@ impl Place {
 
 /// Paths of all files of a lake but for its manifest.
 pub(super) fn paths(manifest: &Manifest) -> Vec<String> {
-    manifest.listed().into_keys().filter(|path| path != MANIFEST_FILE).collect()
+    manifest.listed().into_keys().filter(|path| path != MANIFEST_FILE).map(String::from).collect()
 }
 
 /// Makes a lake but for its manifest.

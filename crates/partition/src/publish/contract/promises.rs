@@ -7,7 +7,7 @@ use flowlake_store::LakeStore;
 use fs_err as fs;
 
 use super::places::{Kind, MORE, Place, Rows, SOME, build, in_every_place, paths};
-use crate::manifest::{MANIFEST_FILE, Manifest};
+use crate::manifest::{MANIFEST_FILE, Manifest, Warning};
 use crate::publish::{PublishError, PublishMode, Target, look};
 use crate::read::{ReadError, read_manifest};
 
@@ -19,6 +19,7 @@ in_every_place!(
     leavings_with_our_names_are_not_believed,
     a_lake_is_replaced_by_another,
     a_lake_is_replaced_by_one_without_rows_and_back,
+    lists_of_a_manifest_come_and_go_with_it,
     builds_that_end_early_leave_nothing,
     the_second_of_two_builds_is_told,
     of_many_builds_at_once_one_wins,
@@ -193,6 +194,30 @@ fn a_lake_is_replaced_by_one_without_rows_and_back(place: &Place) {
     place.publish(PublishMode::Replace, SOME, "some");
     place.publish(PublishMode::Replace, (0, 0), "none");
     place.publish(PublishMode::Replace, SOME, "some");
+}
+
+fn lists_of_a_manifest_come_and_go_with_it(place: &Place) {
+    let publish = |name: &str, warnings: usize| {
+        let publication = place.begin(PublishMode::Replace);
+        let mut manifest = build(&publication, SOME, name);
+        let warning = |number: usize| Warning {
+            kind: "linesRejected".to_owned(),
+            subject: number.to_string(),
+            message: name.to_owned(),
+        };
+        manifest.warnings = (0..warnings).map(warning).collect();
+        publication.publish(&manifest).expect("it is published");
+        let found = read_manifest(&place.lake()).expect("a lake");
+        assert_eq!(found.lists().count(), if warnings == 0 { 0 } else { 3 });
+        assert_eq!(found.format_version, if warnings == 0 { 1 } else { 2 });
+        manifest.format_version = found.format_version;
+        assert_eq!(found, manifest);
+        // With the lists, and nothing else.
+        place.holds(&found);
+    };
+    for (name, warnings) in [("many", 30_000), ("others", 30_000), ("none", 0), ("again", 20_000)] {
+        publish(name, warnings);
+    }
 }
 
 fn builds_that_end_early_leave_nothing(place: &Place) {

@@ -41,7 +41,7 @@ fn release(publication: &mut Publication, version: &str) -> Manifest {
     for path in DOCUMENTS {
         publication.add_document(path, text.clone().into_bytes()).expect("it is taken");
     }
-    let sums = sha256sums(&manifest, &manifest.sha256().expect("JSON"));
+    let sums = sha256sums(&manifest, [], &manifest.written().expect("JSON").sha256());
     publication.add_document(SUMS_FILE, sums.into_bytes()).expect("it is taken");
     manifest
 }

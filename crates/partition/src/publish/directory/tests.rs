@@ -108,7 +108,7 @@ fn a_lake_with_rejected_lines_of_somebody_else_is_not_replaced() {
         let mut written = publish_lake(&target, 0, 100, PublishMode::Fresh);
         if !listed {
             let path = written.rejected_path(&written.sources[0]).expect("there are some");
-            fs::rename(target.join(path), target.join("rejected/echo.ndjson")).expect("it is renamed");
+            fs::rename(target.join(&*path), target.join("rejected/echo.ndjson")).expect("it is renamed");
             written.sources[0].rejected_lines = None;
             let text = serde_json::to_string(&written).expect("JSON");
             fs::write(target.join(MANIFEST_FILE), text).expect("it is written");
