@@ -14,6 +14,7 @@ mod integration {
     mod damage;
     mod decoder;
     mod determinism;
+    mod distributed;
     mod duplicates;
     mod encoded;
     mod export;

@@ -139,7 +139,7 @@ def texts() -> Iterator[Case]:
             '"formatVersion"', '"note": ' + "[" * depth + "}" * depth + ', "formatVersion"', 1
         ).encode(),
         "deep nesting for a list": lambda text: text.replace('"files": [', '"files": [' + "[" * depth, 1).encode(),
-        "version 2": lambda text: text.replace('"formatVersion": 1', '"formatVersion": 2').encode(),
+        "version 3": lambda text: text.replace('"formatVersion": 1', '"formatVersion": 3').encode(),
         "version -1": lambda text: text.replace('"formatVersion": 1', '"formatVersion": -1').encode(),
         "version 1e400": lambda text: text.replace('"formatVersion": 1', '"formatVersion": 1e400').encode(),
         "version 2^64": lambda text: text.replace('"formatVersion": 1', f'"formatVersion": {2**64}').encode(),
